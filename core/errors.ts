@@ -40,12 +40,110 @@ const didYouMean = (nearest: string | undefined) => (nearest ? ` Did you mean "$
 
 export const errors = {
   // --- configuration -------------------------------------------------------------------------------------
-  configUnknownKey: coded("CONFIG_UNKNOWN_KEY", (path: string, key: string, known: readonly string[], nearest?: string) => ({
-    message: `unknown key "${key}" in ${path}.${didYouMean(nearest)}`,
-    fix: `remove it or use one of: ${known.join(", ")}`,
-  })),
+  configUnknownKey: coded(
+    "CONFIG_UNKNOWN_KEY",
+    (path: string, key: string, known: readonly string[], nearest?: string) => ({
+      message: `unknown key "${key}" in ${path}.${didYouMean(nearest)}`,
+      fix: `remove it or use one of: ${known.join(", ")}`,
+    }),
+  ),
   configInvalid: coded("CONFIG_INVALID", (path: string, problem: string) => ({
     message: `${path}: ${problem}`,
     fix: `correct ${path} in the config`,
+  })),
+  // --- hooks and plugins ---------------------------------------------------------------------------------
+  hookAsyncTap: coded("HOOK_ASYNC_TAP", (plugin: string, hook: string) => ({
+    message: `plugin "${plugin}" taps the synchronous hook "${hook}" with an async function`,
+    fix: `make the tap synchronous, or do the waiting in "setup" or "afterEpoch"`,
+  })),
+  hookReturnedNothing: coded("HOOK_RETURNED_NOTHING", (plugin: string, hook: string) => ({
+    message: `plugin "${plugin}" returned nothing from "${hook}", whose value is passed on from tap to tap`,
+    fix: "return the value that was received, changed or not",
+  })),
+  pluginThrew: coded("PLUGIN_THREW", (plugin: string, hook: string, cause: unknown) => ({
+    message: `plugin "${plugin}" failed in "${hook}": ${cause instanceof Error ? cause.message : String(cause)}`,
+    fix: `correct the plugin, or remove "${plugin}" from the config`,
+  })),
+  // --- engine --------------------------------------------------------------------------------------------
+  libraryNotLoaded: coded("LIBRARY_NOT_LOADED", (file: string, cause: unknown) => ({
+    message: `libtensorflow could not be loaded from ${file}: ${cause instanceof Error ? cause.message : String(cause)}`,
+    fix: "run `relata setup` to install the version that relata is tested with",
+  })),
+  valueReadWhileTracing: coded("VALUE_READ_WHILE_TRACING", (plugin: string, scope: string) => ({
+    message: `plugin "${plugin}" reads a tensor's value in ${scope} while the step is being captured`,
+    fix: "compute with tensors only (no dataSync, data or arraySync); log a value with losses.metric",
+  })),
+  undeclaredConstant: coded(
+    "UNDECLARED_CONSTANT",
+    (plugin: string, scope: string, shape: readonly number[], bytes: number) => ({
+      message: `plugin "${plugin}" makes a constant [${shape.join(", ")}] of ${bytes} bytes from JavaScript values in ${scope}`,
+      fix: "random or changing values belong in setup's `input` or `schedule`; wrap a real constant in `constant(…)`",
+    }),
+  ),
+  statefulOp: coded("STATEFUL_OP", (plugin: string, scope: string, op: string) => ({
+    message: `plugin "${plugin}" uses the stateful op ${op} in ${scope}: a resumed run could not repeat it`,
+    fix: "draw random values in setup's `input`, from the random stream it is given",
+  })),
+  frozenValue: coded("FROZEN_VALUE", (plugin: string, scope: string, op: string, detail: string) => ({
+    message: `plugin "${plugin}" builds a different graph each time it is traced (${op} in ${scope}: ${detail})`,
+    fix: "a random draw or a number that changes by step is frozen by capture: declare it as `input`, `schedule` or `phase`",
+  })),
+  dynamicShape: coded("DYNAMIC_SHAPE", (plugin: string, scope: string, op: string) => ({
+    message: `plugin "${plugin}" uses ${op} in ${scope}, whose result's shape depends on values`,
+    fix: "use an op with a static shape; mask with weights instead of selecting",
+  })),
+  opRefused: coded("OP_REFUSED", (plugin: string, scope: string, op: string, message: string) => ({
+    message: `TensorFlow refuses ${op} of plugin "${plugin}" in ${scope}: ${message}`,
+    fix: "check the shapes and dtypes of its inputs",
+  })),
+  foreignTensor: coded("FOREIGN_TENSOR", (plugin: string, scope: string, op: string) => ({
+    message: `plugin "${plugin}" gives ${op} in ${scope} a tensor of another trace`,
+    fix: "do not keep tensors between steps: keep state in `buffer`, and share within a step through `once`",
+  })),
+  // --- evaluation and reports ----------------------------------------------------------------------------
+  evalInvalid: coded("EVAL_INVALID", (protocol: string, problem: string, fix: string) => ({
+    message: `${protocol}: ${problem}`,
+    fix,
+  })),
+  metricsOrder: coded("METRICS_ORDER", (file: string, step: number, last: number) => ({
+    message: `step ${step} is logged after step ${last} in ${file}`,
+    fix: "log in the order of the steps; to go back, open the log with the step that is resumed from",
+  })),
+  metricsCorrupt: coded("METRICS_CORRUPT", (file: string, line: number) => ({
+    message: `line ${line} of ${file} is not a JSON object with a "step"`,
+    fix: "delete that line; only an unfinished last line is put right by itself",
+  })),
+  imageInvalid: coded("IMAGE_INVALID", (what: string, problem: string) => ({
+    message: `${what}: ${problem}`,
+    fix: "give 8-bit RGB pixels, height * width * 3 bytes in row-major order",
+  })),
+  gpuUnavailable: coded("GPU_UNAVAILABLE", (devices: readonly string[]) => ({
+    message: `device "gpu" was asked for, but TensorFlow sees only: ${devices.join(", ")}`,
+    fix: "run `relata doctor`; install the CUDA libraries with `relata setup --gpu`, or set train.device to cpu",
+  })),
+  eagerPrecision: coded("EAGER_PRECISION", (precision: string) => ({
+    message: `the eager engine computes in fp32, not ${precision}`,
+    fix: "set train.precision to fp32, or train.engine to graph",
+  })),
+  variableDeclaredTwice: coded("VARIABLE_DECLARED_TWICE", (name: string) => ({
+    message: `the variable "${name}" is declared twice`,
+    fix: "give one of them another name, or share it as a head",
+  })),
+  variableUnknown: coded("VARIABLE_UNKNOWN", (name: string) => ({
+    message: `the variable "${name}" has no value in this engine`,
+    fix: "declare it in setup and load its value before the first run",
+  })),
+  assignShape: coded("ASSIGN_SHAPE", (name: string, want: readonly number[], got: readonly number[]) => ({
+    message: `"${name}" has shape [${want.join(", ")}] but is assigned [${got.join(", ")}]`,
+    fix: "reshape the value before writing it",
+  })),
+  programFeed: coded("PROGRAM_FEED", (program: string, input: string, want: number, got: number | undefined) => ({
+    message: `program "${program}" needs ${want} values for "${input}", got ${got ?? "none"}`,
+    fix: `return ${want} values from the sampler of "${input}"`,
+  })),
+  // --- services ------------------------------------------------------------------------------------------
+  serviceNotBound: coded("SERVICE_NOT_BOUND", (service: string) => ({
+    message: `no service is bound for ${service}`,
+    fix: `bind ${service} in the container before it is used`,
   })),
 } as const;

@@ -1,0 +1,30 @@
+/** One child container per run, over tsyringe; the global container is never written to. */
+import "reflect-metadata";
+import { container as root, instanceCachingFactory, type DependencyContainer } from "tsyringe";
+import { errors } from "./errors.ts";
+import type { Token } from "./tokens.ts";
+
+export class Container {
+  private readonly inner: DependencyContainer;
+
+  constructor(parent: DependencyContainer = root) {
+    this.inner = parent.createChildContainer();
+  }
+
+  /** Binds a service, made once on first use. Binding a token again replaces the earlier binding. */
+  bind<T>(token: Token<T>, make: (container: Container) => T): this {
+    this.inner.register(token.key, { useFactory: instanceCachingFactory(() => make(this)) });
+    return this;
+  }
+
+  /** The service bound last. Throws SERVICE_NOT_BOUND. */
+  get<T>(token: Token<T>): T {
+    if (!this.inner.isRegistered(token.key, true)) throw errors.serviceNotBound(token.description);
+    return this.inner.resolve<T>(token.key);
+  }
+
+  /** A container that sees these bindings and can replace them for itself. */
+  child(): Container {
+    return new Container(this.inner);
+  }
+}

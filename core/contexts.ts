@@ -1,0 +1,284 @@
+/**
+ * What hooks receive. Everything a method needs is declared in `setup` and gives a handle; inside the step a
+ * handle becomes a tensor. The step is a pure function of tensors: hooks may run any number of times.
+ */
+import type { Tensor, Tensor1D, Tensor2D, Tensor3D, Tensor4D } from "@tensorflow/tfjs-core";
+import type { Backbone, TokenGrid } from "./backbone.ts";
+import type { Random } from "./random.ts";
+import type { ViewGroupSpec } from "./data/pipeline.ts";
+import type { Initializer, Parameters, ParameterSpec } from "./vit/vit.ts";
+
+export type { Initializer, Parameters, ParameterSpec, ViewGroupSpec };
+
+// --- handles -----------------------------------------------------------------------------------------------
+
+/** A set of weights with the backbone's and the heads' shapes. `student` is trained; others follow one. */
+export interface Network {
+  readonly name: string;
+  /** Absent for the student. */
+  readonly from?: Network;
+  readonly update?: NetworkUpdate;
+}
+
+/** How a network follows another: `ema` by the teacher momentum, never, or as a copy every n steps. */
+export type NetworkUpdate = "ema" | "frozen" | { readonly copyEvery: number };
+
+/** One forward pass of a network over a view group. Equal passes are shared and run once. */
+export interface Pass {
+  readonly key: string;
+  readonly network: Network;
+  readonly views: ViewGroupSpec;
+  readonly masked: boolean;
+  readonly grid: TokenGrid;
+}
+
+export interface PassSpec {
+  readonly network: Network;
+  /** Name of a view group. */
+  readonly views: string;
+  /** A masked pass is separate from the plain one; `embed` taps see `pass.masked`. */
+  readonly masked?: boolean;
+  /** What will be read. Undeclared outputs are refused; patches that nobody reads are not computed. */
+  readonly outputs: {
+    readonly cls?: boolean;
+    readonly patches?: boolean;
+    /** Indices of blocks, negative from the end. */
+    readonly blocks?: readonly number[];
+  };
+}
+
+/** A declared variable. Its tensor depends on the network that reads it. */
+export interface VariableHandle {
+  readonly name: string;
+  readonly shape: readonly number[];
+}
+
+/** A named module of parameters that plugins share by name: the same name and spec give the same weights. */
+export interface HeadHandle {
+  readonly name: string;
+}
+
+/** Anything with declared parameters and a forward pass over rows. */
+export interface HeadModule {
+  /** Compared when a second plugin asks for the same name: a different spec is an error. */
+  readonly spec: Readonly<Record<string, unknown>>;
+  parameters(): readonly ParameterSpec[];
+  /** [R, in] -> [R, out] */
+  forward(parameters: Parameters, rows: Tensor2D): Tensor2D;
+}
+
+/** A scalar that changes by step, computed on the host and fed to the graph. */
+export interface ScheduleHandle {
+  readonly name: string;
+}
+
+/** A tensor drawn on the host each step and fed to the graph. */
+export interface InputHandle {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly dtype: "float32" | "int32";
+}
+
+/** Structure that depends on the epoch: each value is a program of its own. */
+export interface PhaseHandle<T extends PhaseValue = PhaseValue> {
+  readonly name: string;
+  /** Phantom: the type of the value. Never set. */
+  readonly value?: T;
+}
+export type PhaseValue = string | number | boolean;
+
+// --- setup -------------------------------------------------------------------------------------------------
+
+/** Where training stands; epochs are fractional inside an epoch. */
+export interface Progress {
+  readonly step: number;
+  readonly epoch: number;
+}
+
+/** The run's numbers that schedules and shapes depend on. */
+export interface RunInfo {
+  readonly seed: number;
+  readonly epochs: number;
+  /** Optimizer updates per epoch. */
+  readonly stepsPerEpoch: number;
+  readonly totalSteps: number;
+  /** Samples per micro-batch on this process: the leading B of every view group. */
+  readonly batchSize: number;
+  /** Samples per update over micro-batches and processes. */
+  readonly globalBatchSize: number;
+  readonly channels: number;
+  readonly numClasses: number | undefined;
+}
+
+export interface VariableOptions {
+  /** Gets gradients (default true). */
+  readonly trainable?: boolean;
+  /** Has a twin in every network that follows the student (default: trainable). */
+  readonly ema?: boolean;
+  /** Decayed by the optimizer (default: the optimizer's rule by name and rank). */
+  readonly weightDecay?: boolean;
+  /** Optimizer group (default "main"). */
+  readonly group?: string;
+}
+
+export interface SamplerContext {
+  readonly step: number;
+  readonly epoch: number;
+  /** Dataset indices of the micro-batch, [B]. */
+  readonly indices: Int32Array;
+  /** A stream of draws for this input, step and the given keys (a sample, a view …). */
+  random(...keys: (string | number)[]): Random;
+}
+
+export interface SetupContext {
+  readonly run: RunInfo;
+  readonly backbone: Backbone;
+  /** Every view group, in order. */
+  readonly views: readonly ViewGroupSpec[];
+  /** The group of that name. Throws VIEW_GROUP_MISSING. */
+  viewGroup(name: string): ViewGroupSpec;
+  /** `student`, `teacher` (an EMA of it) or a network that follows another. */
+  network(name: "student" | "teacher"): Network;
+  network(name: string, spec: { from: string; update: NetworkUpdate }): Network;
+  pass(spec: PassSpec): Pass;
+  /** Declares weights `<plugin>.<name>`, trained with the student's. */
+  variable(name: string, shape: readonly number[], init: Initializer, options?: VariableOptions): VariableHandle;
+  /** Declares state `<plugin>.<name>` that only `update` writes. `perNetwork` gives each network its own. */
+  buffer(name: string, shape: readonly number[], init: Initializer, options?: { perNetwork?: boolean }): VariableHandle;
+  /** A shared module; the name is global, without the plugin's prefix. */
+  head(name: string, module: HeadModule): HeadHandle;
+  schedule(name: string, at: (progress: Progress) => number): ScheduleHandle;
+  input(
+    name: string,
+    spec: {
+      shape: readonly number[];
+      dtype?: "float32" | "int32";
+      sample: (context: SamplerContext) => Float32Array | Int32Array;
+    },
+  ): InputHandle;
+  phase<T extends PhaseValue>(name: string, at: (epoch: number) => T): PhaseHandle<T>;
+  /** Updates of these variables happen only while the schedule is not 0; otherwise value, moments and count stay. */
+  gate(variables: readonly (VariableHandle | HeadHandle)[], open: ScheduleHandle): void;
+}
+
+// --- inside the step ---------------------------------------------------------------------------------------
+
+/** Statistics over the whole batch: identity on one process, a collective on many. Differentiable. */
+export interface BatchStatistics {
+  /** Mean of a tensor that is already a mean over this process's samples. */
+  mean<T extends Tensor>(x: T): T;
+  sum<T extends Tensor>(x: T): T;
+  /** [b, …] -> [b * processes, …] */
+  gather<T extends Tensor>(x: T): T;
+}
+
+export interface StepContext {
+  readonly run: RunInfo;
+  readonly batch: BatchStatistics;
+  /** A declared schedule (scalar) or input as a tensor. */
+  value(handle: ScheduleHandle | InputHandle): Tensor;
+  /** A variable as the network reads it (default: the student). */
+  read(variable: VariableHandle, network?: Network): Tensor;
+  /** Runs a head on rows [R, in] with the network's weights. */
+  apply(head: HeadHandle, network: Network, rows: Tensor2D): Tensor2D;
+  phase<T extends PhaseValue>(handle: PhaseHandle<T>): T;
+  /** Computes once a step and remembers, across hooks and plugins: teacher logits read by loss and update. */
+  once<T extends Tensor>(key: string, compute: () => T): T;
+  /** [count * B, 5] crop rectangles of a view group: x, y, width, height in source pixels, flip 0 or 1. */
+  rects(group: string): Tensor2D;
+  /** [B] class indices, -1 where there is none. */
+  readonly labels: Tensor1D;
+}
+
+export interface AugmentContext extends StepContext {
+  readonly views: ViewGroupSpec;
+}
+
+/** In-tape hooks receive the pass they are in; `read` and `apply` default to its network. */
+export interface PassContext extends StepContext {
+  readonly pass: Pass;
+}
+
+/** What a pass gives. Computed when first read. */
+export interface BackboneOutput {
+  readonly grid: TokenGrid;
+  /** [B, T, D] after the last block, before the final norm. */
+  readonly tokens: Tensor3D;
+  /** [B, N, D] patch tokens of `tokens`. */
+  readonly patchTokens: Tensor3D;
+  /** [B, N, D] patch tokens after the final norm. */
+  readonly patchTokensNormed: Tensor3D;
+  /** [B, D] class token after the final norm; null for a backbone without one. */
+  readonly clsToken: Tensor2D | null;
+  /** [B, R, D] register tokens after the final norm. */
+  readonly registerTokens: Tensor3D;
+  /** [B, T, D] after block i (negative from the end), before the final norm. */
+  block(index: number): Tensor3D;
+}
+
+export interface RelationContext extends PassContext {
+  /** [B, N, D] of the last block, before the final norm. */
+  readonly patchTokens: Tensor3D;
+  readonly output: BackboneOutput;
+}
+
+/** Write-only: relations by name. */
+export interface RelationSink {
+  /**
+   * A relation of the form R = scale * f f^T (axis "token": [B, h, N, N]) or scale * f^T f (axis "channel":
+   * [B, D, D]). The core samples the features on the views' overlap before it multiplies.
+   */
+  addBilinear(
+    name: string,
+    features: Tensor3D,
+    options: { axis: "token" | "channel"; heads?: number; scale?: number },
+  ): void;
+  /** Any other relation, one matrix per sample: [B, …, rows, columns]. It is compared unaligned. */
+  add(name: string, matrix: Tensor): void;
+}
+
+/** Compares a relation of each teacher view with that of each other student view. */
+export type CrossView = (
+  relation: string,
+  compare: (teacher: Tensor, student: Tensor) => Tensor,
+  options?: { overlapSide?: { global: number; local: number } },
+) => Tensor;
+
+export interface LossContext extends StepContext {
+  output(pass: Pass): BackboneOutput;
+  /** [count * B, S, S, C] augmented and normalised pixels of a view group. */
+  pixels(group: string): Tensor4D;
+  /** Mean over all (teacher view, other student view) pairs of `compare` on the named relation. */
+  readonly crossView: CrossView;
+}
+
+/** Write-only: named scalar terms. */
+export interface LossSink {
+  /** Adds `weight * value` to the total. The weight is a number or a schedule. */
+  add(name: string, weight: number | ScheduleHandle, value: Tensor): void;
+  /** A probe learns from the features without teaching the backbone: its outputs carry no gradient. */
+  addProbe(name: string, weight: number | ScheduleHandle, value: (context: LossContext) => Tensor): void;
+  /** A scalar to log, not to train on. */
+  metric(name: string, value: Tensor): void;
+}
+
+export interface UpdateContext extends StepContext {
+  output(pass: Pass): BackboneOutput;
+  /** Sets a buffer, after the optimizer, unless the step was not finite. */
+  write(buffer: VariableHandle, value: Tensor, network?: Network): void;
+}
+
+// --- host hooks --------------------------------------------------------------------------------------------
+
+export interface StepResult extends Progress {
+  /** Loss terms, total, metrics and schedules by name. */
+  readonly scalars: Readonly<Record<string, number>>;
+  readonly imagesPerSecond: number;
+}
+
+export interface EpochContext extends Progress {
+  /** Features of images by the named network: [n, D] class token after the final norm. */
+  readonly last: boolean;
+  /** Adds a figure to the log of this step. */
+  log(name: string, value: number): void;
+}

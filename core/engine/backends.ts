@@ -1,0 +1,59 @@
+/** Registers relata's tfjs backends: "tensorflow" (eager) and "relata-graph" (tracing). */
+import * as tf from "@tensorflow/tfjs-core";
+import type { CApi } from "./c-api.ts";
+import { EagerBinding } from "./eager-binding.ts";
+import type { GraphBinding } from "./graph-binding.ts";
+import { NodeJSKernelBackend, type NodeBackend } from "./kernel-layer.ts";
+import { registerRelataKernels } from "./kernels.ts";
+
+const PACKAGE = "@tensorflow/tfjs-node-gpu";
+export const EAGER_BACKEND = "tensorflow";
+const GRAPH_BACKEND = "relata-graph";
+
+let eagerApi: CApi | undefined;
+
+/** Makes "tensorflow" a tfjs backend, once per process. tfjs's kernels find its constants by that name. */
+export function registerEagerBackend(api: CApi, config: Buffer): void {
+  if (eagerApi) return;
+  eagerApi = api;
+  tf.enableProdMode(); // tfjs otherwise greets every Node process on the console
+  registerRelataKernels(EAGER_BACKEND);
+  tf.copyRegisteredKernels(EAGER_BACKEND, GRAPH_BACKEND);
+  tf.registerBackend(EAGER_BACKEND, () => new NodeJSKernelBackend(new EagerBinding(api, config), PACKAGE), 0);
+}
+
+/** A tfjs backend over a tracing binding. Nothing is disposed: the graph owns the nodes. */
+class TracingBackend extends NodeJSKernelBackend {
+  override disposeData(): boolean {
+    return true;
+  }
+}
+
+/** Runs `body` with tfjs's ops adding nodes through `binding`; synchronous, so nothing else sees the backend. */
+export function tracing<T>(binding: GraphBinding, body: (backend: NodeBackend) => T): T {
+  const backend = new TracingBackend(binding, PACKAGE);
+  tf.registerBackend(GRAPH_BACKEND, () => backend, 0);
+  try {
+    return onBackend(GRAPH_BACKEND, () => body(backend));
+  } finally {
+    tf.removeBackend(GRAPH_BACKEND);
+  }
+}
+
+/** Runs `body` on a registered backend and frees what it made and did not keep. */
+export function onBackend<T>(name: string, body: () => T): T {
+  const outer = tf.getBackend() as string | null | undefined;
+  activate(name);
+  tf.engine().startScope(name);
+  try {
+    return body();
+  } finally {
+    tf.engine().endScope();
+    if (outer) activate(outer);
+  }
+}
+
+/** tfjs's setBackend gives a promise, but a registered backend is active when it returns. */
+function activate(name: string): void {
+  void tf.setBackend(name);
+}

@@ -1,0 +1,56 @@
+/** Makes the engine that a config asks for; a GPU that was asked for and is not there is an error. */
+import * as tf from "@tensorflow/tfjs-core";
+import { errors } from "../errors.ts";
+import { encodeConfig, type ConfigProto } from "./protos.ts";
+import { loadCApi } from "./c-api.ts";
+import type { Engine, Precision } from "./engine.ts";
+import { quietEnvironment, type TensorFlowLibrary } from "./library.ts";
+
+export interface EngineOptions {
+  readonly engine: "graph" | "eager";
+  /** Of the eager engine. */
+  readonly backend: "tensorflow" | "cpu";
+  readonly device: "cpu" | "gpu" | "auto";
+  readonly precision: Precision;
+  readonly jit: "off" | "xla";
+  /** 0 lets TensorFlow choose. */
+  readonly threads: { readonly intra: number; readonly inter: number };
+  /** Finds or installs libtensorflow; not called for the cpu backend. */
+  readonly library: () => Promise<TensorFlowLibrary>;
+}
+
+const XLA_ON = 2;
+
+export async function createEngine(options: EngineOptions): Promise<Engine> {
+  const { engine, backend, precision, device, jit } = options;
+  if (engine === "eager" && precision !== "fp32") throw errors.eagerPrecision(precision);
+  if (engine === "eager" && device === "gpu") throw errors.gpuUnavailable(["eager engine: CPU only"]);
+  if (engine === "eager" && backend === "cpu") {
+    tf.enableProdMode();
+    await import("@tensorflow/tfjs-backend-cpu");
+    const { EagerEngine } = await import("./eager-engine.ts");
+    return new EagerEngine({ backend, library: `tfjs-backend-cpu ${tf.version_core}` });
+  }
+
+  quietEnvironment();
+  if (jit === "xla" && device !== "gpu") {
+    process.env["TF_XLA_FLAGS"] ??= "--tf_xla_auto_jit=2 --tf_xla_cpu_global_jit"; // read when the library loads
+  }
+  const api = loadCApi(await options.library());
+  const config: ConfigProto = {
+    intra_op_parallelism_threads: options.threads.intra,
+    inter_op_parallelism_threads: options.threads.inter,
+    device_count: device === "cpu" ? { CPU: 1, GPU: 0 } : { CPU: 1 },
+    gpu_options: { allow_growth: true },
+    allow_soft_placement: true,
+    graph_options: { optimizer_options: { global_jit_level: jit === "xla" ? XLA_ON : 0 } },
+  };
+  if (engine === "eager") {
+    const { registerEagerBackend } = await import("./backends.ts");
+    const { EagerEngine } = await import("./eager-engine.ts");
+    registerEagerBackend(api, encodeConfig(config));
+    return new EagerEngine({ backend: "tensorflow", library: api.TF_Version() as string });
+  }
+  const { GraphEngine } = await import("./graph-engine.ts");
+  return new GraphEngine({ api, precision, device: device === "gpu" ? "gpu" : "cpu", jit, config });
+}

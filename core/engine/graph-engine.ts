@@ -1,0 +1,312 @@
+/** The engine that captures: one TF_Graph holds the variables and every program, one session runs them. */
+import { errors } from "../errors.ts";
+import { pluginOf, withScope } from "../scopes.ts";
+import { attr } from "./binding.ts";
+import { registerEagerBackend, tracing } from "./backends.ts";
+import { DataType, type CApi, type HostArray, type NodeOutput, type Pointer } from "./c-api.ts";
+import type {
+  Engine,
+  EngineDescription,
+  Feeds,
+  NonFinite,
+  Precision,
+  Program,
+  Trace,
+  Variable,
+} from "./engine.ts";
+import { GraphBinding, type FloatNode, type TraceRecord } from "./graph-binding.ts";
+import { GraphTracer } from "./graph-tracer.ts";
+import { Graph } from "./graph.ts";
+import { encodeConfig, type ConfigProto, type NodeTiming } from "./protos.ts";
+import { Session, type FeedSlot, type PreparedRun } from "./session.ts";
+import { keepTapeScopes } from "./tape-scopes.ts";
+
+export interface GraphEngineOptions {
+  readonly api: CApi;
+  readonly precision: Precision;
+  readonly device: "cpu" | "gpu";
+  readonly jit: "off" | "xla";
+  readonly config: ConfigProto;
+}
+
+/** A variable's nodes in the graph. */
+export interface GraphVariable extends Variable {
+  readonly handle: NodeOutput;
+  readonly read: NodeOutput;
+  readonly initial: FeedSlot;
+  readonly initialize: Pointer;
+}
+
+/** How much state one session call loads or saves at most. */
+const TRANSFER_BYTES = 256 * 2 ** 20;
+
+class GraphProgram implements Program {
+  readonly name: string;
+  readonly trace: Trace;
+  readonly records: readonly TraceRecord[];
+  readonly inputs: readonly (FeedSlot & { readonly name: string })[];
+  private readonly outputs: readonly string[];
+  private readonly prepared: PreparedRun;
+
+  constructor(name: string, trace: Trace, captured: Captured, session: Session) {
+    this.name = name;
+    this.trace = trace;
+    this.records = captured.records;
+    this.inputs = captured.inputs;
+    this.outputs = captured.outputs.map((o) => o.name);
+    this.prepared = session.prepare(
+      captured.inputs,
+      captured.outputs.map((o) => o.output),
+      captured.targets,
+    );
+  }
+
+  async run(feeds: Feeds): Promise<Record<string, HostArray>> {
+    const values = await this.prepared.run(this.order(feeds));
+    return this.named(values);
+  }
+
+  profile(feeds: Feeds): { outputs: Record<string, HostArray>; timings: NodeTiming[] } {
+    const { outputs, timings } = this.prepared.profile(this.order(feeds));
+    return { outputs: this.named(outputs), timings };
+  }
+
+  order(feeds: Feeds): HostArray[] {
+    return this.inputs.map(({ name, shape }) => {
+      const size = shape.reduce((a, b) => a * b, 1);
+      const values = feeds[name];
+      if (values?.length !== size) throw errors.programFeed(this.name, name, size, values?.length);
+      return values;
+    });
+  }
+
+  private named(values: readonly HostArray[]): Record<string, HostArray> {
+    return Object.fromEntries(this.outputs.map((name, i) => [name, values[i]!]));
+  }
+}
+
+interface Captured {
+  readonly records: readonly TraceRecord[];
+  readonly inputs: readonly (FeedSlot & { readonly name: string })[];
+  readonly outputs: readonly { readonly name: string; readonly output: NodeOutput }[];
+  readonly targets: readonly Pointer[];
+  readonly floats: readonly FloatNode[];
+}
+
+export class GraphEngine implements Engine {
+  readonly description: EngineDescription;
+  private readonly options: GraphEngineOptions;
+  private readonly graph: Graph;
+  private readonly session: Session;
+  private readonly variables = new Map<string, GraphVariable>();
+  private readonly programNames = new Set<string>();
+
+  constructor(options: GraphEngineOptions) {
+    const { api, device, precision, jit } = options;
+    this.options = options;
+    const config = encodeConfig(options.config);
+    registerEagerBackend(api, encodeConfig({ ...options.config, device_count: { CPU: 1, GPU: 0 } }));
+    this.graph = new Graph(api);
+    this.session = new Session(this.graph, config);
+    const devices = this.session.devices();
+    const gpu = devices.find((d) => d.type === "GPU");
+    if (device === "gpu" && !gpu) throw errors.gpuUnavailable(devices.map((d) => d.name));
+    this.description = {
+      kind: "graph",
+      backend: "tensorflow",
+      device: (gpu ?? devices.find((d) => d.type === "CPU"))?.name ?? "CPU",
+      precision,
+      jit,
+      library: api.TF_Version() as string,
+    };
+  }
+
+  variable(name: string, shape: readonly number[]): Variable {
+    if (this.variables.has(name)) throw errors.variableDeclaredTwice(name);
+    const variable = addVariable(this.graph, name, shape);
+    this.variables.set(name, variable);
+    return variable;
+  }
+
+  async load(values: Iterable<readonly [Variable, Float32Array]>): Promise<void> {
+    for (const group of inTransfers(values, ([variable]) => variable.size)) {
+      const variables = group.map(([variable]) => this.own(variable));
+      await this.session
+        .prepare(variables.map((v) => v.initial), [], variables.map((v) => v.initialize))
+        .run(group.map(([, value]) => value));
+    }
+  }
+
+  async save(variables: readonly Variable[]): Promise<Float32Array[]> {
+    const saved: Float32Array[] = [];
+    for (const group of inTransfers(variables, (v) => v.size)) {
+      const run = this.session.prepare([], group.map((v) => this.own(v).read), []);
+      saved.push(...((await run.run([])) as Float32Array[]));
+    }
+    return saved;
+  }
+
+  // Tracing is synchronous; the signature leaves room for an engine that compiles in the background.
+  // eslint-disable-next-line @typescript-eslint/require-await
+  async program(name: string, trace: Trace): Promise<Program> {
+    let unique = name;
+    for (let n = 2; this.programNames.has(unique); n++) unique = `${name}-${n}`;
+    this.programNames.add(unique);
+    const captured = this.capture(this.graph, unique, trace, (v) => this.own(v));
+    const program = new GraphProgram(unique, trace, captured, this.session);
+    this.verify(program);
+    return program;
+  }
+
+  verify(program: Program): void {
+    const { name, trace, records } = asGraphProgram(program);
+    const scratch = new Graph(this.options.api);
+    try {
+      const { records: again } = this.capture(scratch, name, trace, scratchVariables(scratch));
+      compareTraces(records, again);
+    } finally {
+      this.options.api.TF_DeleteGraph(scratch.pointer);
+    }
+  }
+
+  async firstNonFinite(program: Program, feeds: Feeds): Promise<NonFinite | undefined> {
+    const { name, trace, order } = bindOrder(asGraphProgram(program));
+    const { inputs, floats } = this.capture(this.graph, `${name}.check`, trace, (v) => this.own(v), false);
+    const checks = floats.map((node, i) => addFiniteCheck(this.graph, `${name}.check/finite_${i}`, node));
+    const run = this.session.prepare(inputs, checks, []);
+    const results = await run.run(order(feeds));
+    const first = floats[results.findIndex((finite) => finite[0] === 0)];
+    return first && { op: first.op, scope: first.scope };
+  }
+
+  /** Runs a program with every node timed. */
+  profile(program: Program, feeds: Feeds): { outputs: Record<string, HostArray>; timings: NodeTiming[] } {
+    return asGraphProgram(program).profile(feeds);
+  }
+
+  get nodeCount(): number {
+    return this.graph.nodeCount;
+  }
+
+  close(): void {
+    this.session.close();
+    this.options.api.TF_DeleteGraph(this.graph.pointer);
+  }
+
+  private capture(
+    graph: Graph,
+    name: string,
+    trace: Trace,
+    resolve: (v: Variable) => GraphVariable,
+    writes = true,
+  ): Captured {
+    const binding = new GraphBinding(graph, name, this.options.precision);
+    return tracing(binding, (backend) => {
+      const tracer = new GraphTracer(graph, binding, backend, resolve, writes);
+      withScope("core", () => keepTapeScopes(() => trace(tracer)));
+      return { ...tracer.finish(), records: binding.records, floats: binding.floats };
+    });
+  }
+
+  private own(variable: Variable): GraphVariable {
+    const own = this.variables.get(variable.name);
+    if (!own) throw errors.variableUnknown(variable.name);
+    return own;
+  }
+}
+
+function asGraphProgram(program: Program): GraphProgram {
+  if (!(program instanceof GraphProgram)) throw new TypeError("the program belongs to another engine");
+  return program;
+}
+
+function bindOrder(program: GraphProgram): { name: string; trace: Trace; order: (feeds: Feeds) => HostArray[] } {
+  return { name: program.name, trace: program.trace, order: (feeds) => program.order(feeds) };
+}
+
+function addVariable(graph: Graph, name: string, shape: readonly number[]): GraphVariable {
+  const float = attr.type("dtype", DataType.FLOAT);
+  const node = `variables/${name.replace(/[^A-Za-z0-9_./-]/g, "_")}`;
+  const at = (oper: Pointer): NodeOutput => ({ oper, index: 0 });
+  const handle = at(
+    graph.add({
+      op: "VarHandleOp",
+      name: node,
+      attributes: [float, attr.shape("shape", shape), attr.string("shared_name", node)],
+    }),
+  );
+  const initial = at(
+    graph.add({ op: "Placeholder", name: `${node}/initial`, attributes: [float, attr.shape("shape", shape)] }),
+  );
+  const initialize = graph.add({
+    op: "AssignVariableOp",
+    name: `${node}/initialize`,
+    inputs: [handle, initial],
+    attributes: [float],
+  });
+  const read = at(graph.add({ op: "ReadVariableOp", name: `${node}/read`, inputs: [handle], attributes: [float] }));
+  return {
+    name,
+    shape,
+    size: shape.reduce((a, b) => a * b, 1),
+    handle,
+    read,
+    initial: { output: initial, dtype: DataType.FLOAT, shape },
+    initialize,
+  };
+}
+
+/** Stand-ins for the variables in a throw-away graph. */
+function scratchVariables(graph: Graph): (variable: Variable) => GraphVariable {
+  const made = new Map<string, GraphVariable>();
+  return ({ name, shape }) => {
+    let variable = made.get(name);
+    if (!variable) made.set(name, (variable = addVariable(graph, name, shape)));
+    return variable;
+  };
+}
+
+function addFiniteCheck(graph: Graph, name: string, { output, dtype }: FloatNode): NodeOutput {
+  const at = (oper: Pointer): NodeOutput => ({ oper, index: 0 });
+  const rank = graph.shapeOf(output)!.length;
+  const axes = at(
+    graph.constant(`${name}/axes`, DataType.INT32, [rank], Int32Array.from({ length: rank }, (_, i) => i)),
+  );
+  const finite = at(
+    graph.add({ op: "IsFinite", name: `${name}/elements`, inputs: [output], attributes: [attr.type("T", dtype)] }),
+  );
+  return at(
+    graph.add({
+      op: "All",
+      name,
+      inputs: [finite, axes],
+      attributes: [attr.bool("keep_dims", false), attr.type("Tidx", DataType.INT32)],
+    }),
+  );
+}
+
+function compareTraces(first: readonly TraceRecord[], second: readonly TraceRecord[]): void {
+  for (let i = 0; i < Math.max(first.length, second.length); i++) {
+    const a = first[i];
+    const b = second[i];
+    if (a && b && a.op === b.op && a.scope === b.scope && a.signature === b.signature) continue;
+    const { scope, op } = (b ?? a)!;
+    const detail = a && b && a.op === b.op ? "its constants differ" : "its ops differ";
+    throw errors.frozenValue(pluginOf(scope), scope, op, detail);
+  }
+}
+
+function* inTransfers<T>(items: Iterable<T>, size: (item: T) => number): Generator<T[]> {
+  let group: T[] = [];
+  let bytes = 0;
+  for (const item of items) {
+    group.push(item);
+    bytes += 4 * size(item);
+    if (bytes < TRANSFER_BYTES) continue;
+    yield group;
+    group = [];
+    bytes = 0;
+  }
+  if (group.length > 0) yield group;
+}
+

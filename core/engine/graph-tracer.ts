@@ -1,0 +1,216 @@
+/** What a program's body talks to while the graph engine captures it: inputs, variables, writes, gates. */
+import { keep, type Tensor } from "@tensorflow/tfjs-core";
+import { errors } from "../errors.ts";
+import { attr } from "./binding.ts";
+import { DataType, type NodeOutput, type Pointer } from "./c-api.ts";
+import type { AdamUpdate, Tracer, Variable } from "./engine.ts";
+import type { GraphBinding } from "./graph-binding.ts";
+import type { GraphVariable } from "./graph-engine.ts";
+import type { Graph } from "./graph.ts";
+import type { NodeBackend } from "./kernel-layer.ts";
+import type { FeedSlot } from "./session.ts";
+
+const inputTypes = { float32: DataType.FLOAT, int32: DataType.INT32, uint8: DataType.UINT8 } as const;
+const float = attr.type("dtype", DataType.FLOAT);
+const T = attr.type("T", DataType.FLOAT);
+
+interface TracedVariable {
+  readonly nodes: GraphVariable;
+  readonly tensor: Tensor;
+  readonly read: NodeOutput;
+  /** What has to have happened for the variable to hold its new value. */
+  written?: Pointer;
+}
+
+export class GraphTracer implements Tracer {
+  private readonly graph: Graph;
+  private readonly binding: GraphBinding;
+  private readonly backend: NodeBackend;
+  private readonly resolve: (variable: Variable) => GraphVariable;
+  private readonly writes: boolean;
+  private readonly variables = new Map<string, TracedVariable>();
+  private readonly inputs: (FeedSlot & { name: string })[] = [];
+  private readonly outputs: { name: string; output: NodeOutput }[] = [];
+  /** The variables written inside the gates that are open, innermost last. */
+  private readonly gates: Set<TracedVariable>[] = [];
+  /** Control edges of the innermost gate. */
+  private pivot: readonly Pointer[] = [];
+
+  /** Without `writes` the gated part of the body is left out: the check program only looks. */
+  constructor(
+    graph: Graph,
+    binding: GraphBinding,
+    backend: NodeBackend,
+    resolve: (variable: Variable) => GraphVariable,
+    writes: boolean,
+  ) {
+    this.graph = graph;
+    this.binding = binding;
+    this.backend = backend;
+    this.resolve = resolve;
+    this.writes = writes;
+  }
+
+  input(name: string, shape: readonly number[], type: "float32" | "int32" | "uint8"): Tensor {
+    const dtype = inputTypes[type];
+    const attributes = [attr.type("dtype", dtype), attr.shape("shape", shape)];
+    const placeholder = this.node("Placeholder", [], attributes);
+    this.inputs.push({ name, output: placeholder, dtype, shape });
+    let id = this.binding.adopt(placeholder, shape, `input ${name}`);
+    if (type === "uint8") {
+      const cast = [attr.type("SrcT", DataType.UINT8), attr.type("DstT", DataType.FLOAT)];
+      id = this.binding.addNode("Cast", cast, [id], 1)[0]!;
+    }
+    return this.backend.createOutputTensor(this.binding.metadata(id));
+  }
+
+  read(variable: Variable): Tensor {
+    return this.traced(variable).tensor;
+  }
+
+  updated(variable: Variable): Tensor {
+    const traced = this.traced(variable);
+    if (traced.written === undefined) return traced.tensor;
+    const read = this.node("ReadVariableOp", [traced.nodes.handle], [float], [traced.written]);
+    return this.adopt(read, variable, "updated");
+  }
+
+  output(name: string, value: Tensor): void {
+    const [id] = this.backend.getInputTensorIds([value]);
+    this.outputs.push({ name, output: this.binding.float32(id!).output });
+  }
+
+  assign(variable: Variable, value: Tensor): void {
+    if (value.shape.join() !== variable.shape.join()) {
+      throw errors.assignShape(variable.name, variable.shape, value.shape);
+    }
+    const traced = this.traced(variable);
+    const node = this.node("AssignVariableOp", [traced.nodes.handle, this.value(value)], [float], this.before(traced));
+    this.markWritten(traced, node.oper);
+  }
+
+  adam({ variable, m, v, gradient, lr, weightDecay, step, beta1, beta2, epsilon }: AdamUpdate): void {
+    const scalar = (value: number): NodeOutput => {
+      const id = this.binding.createTensor([], DataType.FLOAT, Float32Array.of(value));
+      return this.binding.float32(id).output;
+    };
+    const binary = (op: string, a: NodeOutput, b: NodeOutput): NodeOutput => this.node(op, [a, b], [T]);
+    const [weights, first, second] = [variable, m, v].map((x) => this.traced(x)) as [
+      TracedVariable,
+      TracedVariable,
+      TracedVariable,
+    ];
+    const rate = this.value(lr);
+    const control = [...this.before(weights), ...this.before(first), ...this.before(second)];
+    let after: readonly Pointer[] = control;
+    if (weightDecay) {
+      // p -= lr * weightDecay * p, in place
+      const decay = binary("Mul", rate, this.value(weightDecay));
+      const attributes = [T, attr.bool("use_locking", false)];
+      const inputs = [weights.nodes.handle, decay, weights.read];
+      after = [...control, this.node("ResourceApplyGradientDescent", inputs, attributes, control).oper];
+    }
+    const power1 = binary("Pow", scalar(beta1), this.value(step));
+    const power2 = binary("Pow", scalar(beta2), this.value(step));
+    // TensorFlow adds epsilon to the uncorrected sqrt(v); the paper (and PyTorch) to the corrected one.
+    const correction = this.node("Sqrt", [binary("Sub", scalar(1), power2)], [T]);
+    const adam = this.node(
+      "ResourceApplyAdam",
+      [
+        weights.nodes.handle,
+        first.nodes.handle,
+        second.nodes.handle,
+        power1,
+        power2,
+        rate,
+        scalar(beta1),
+        scalar(beta2),
+        binary("Mul", scalar(epsilon), correction),
+        this.value(gradient),
+      ],
+      [T, attr.bool("use_locking", false), attr.bool("use_nesterov", false)],
+      after,
+    );
+    for (const traced of [weights, first, second]) this.markWritten(traced, adam.oper);
+  }
+
+  when(condition: Tensor, body: () => void): void {
+    if (!this.writes) return;
+    const bool = attr.type("T", DataType.BOOL);
+    const holds = this.value(condition);
+    const open = this.node("Switch", [holds, holds], [bool], this.pivot).oper;
+    const branch = (index: number, control: readonly Pointer[] = []): NodeOutput =>
+      this.node("Identity", [{ oper: open, index }], [bool], control);
+    const outer = this.pivot;
+    const written = new Set<TracedVariable>();
+    this.pivot = [branch(1).oper];
+    this.gates.push(written);
+    try {
+      body();
+    } finally {
+      this.gates.pop();
+      this.pivot = outer;
+    }
+    // Past the gate a variable is settled when its write has happened or the gate was closed.
+    const closed = branch(0);
+    for (const variable of written) {
+      const merge = [bool, attr.int("N", 2)];
+      const settled = this.node("Merge", [branch(1, [variable.written!]), closed], merge);
+      this.markWritten(variable, settled.oper);
+    }
+  }
+
+  /** The captured feeds, fetches and targets. */
+  finish(): {
+    inputs: readonly (FeedSlot & { name: string })[];
+    outputs: readonly { name: string; output: NodeOutput }[];
+    targets: readonly Pointer[];
+  } {
+    const writes = [...this.variables.values()].flatMap((v) => (v.written === undefined ? [] : [v.written]));
+    const targets = writes.length > 0 ? [this.node("NoOp", [], [], writes).oper] : [];
+    for (const { tensor } of this.variables.values()) tensor.dispose();
+    return { inputs: this.inputs, outputs: this.outputs, targets };
+  }
+
+  private traced(variable: Variable): TracedVariable {
+    let traced = this.variables.get(variable.name);
+    if (!traced) {
+      const nodes = this.resolve(variable);
+      const read = this.node("ReadVariableOp", [nodes.handle], [float]);
+      traced = { nodes, read, tensor: keep(this.adopt(read, variable, "read")) };
+      this.variables.set(variable.name, traced);
+    }
+    return traced;
+  }
+
+  private adopt(read: NodeOutput, variable: Variable, how: string): Tensor {
+    const id = this.binding.adopt(read, variable.shape, `${how} ${variable.name}`);
+    return this.backend.createOutputTensor(this.binding.metadata(id));
+  }
+
+  /** A write waits for its gate, for the program's read of the variable, and for the write before it. */
+  private before(traced: TracedVariable): readonly Pointer[] {
+    return [...this.pivot, traced.read.oper, ...(traced.written === undefined ? [] : [traced.written])];
+  }
+
+  private markWritten(traced: TracedVariable, node: Pointer): void {
+    traced.written = node;
+    this.gates.at(-1)?.add(traced);
+  }
+
+  private value(tensor: Tensor): NodeOutput {
+    const [id] = this.backend.getInputTensorIds([tensor]);
+    return this.binding.float32(id!).output;
+  }
+
+  private node(
+    op: string,
+    inputs: readonly NodeOutput[],
+    attributes: Parameters<GraphBinding["addNode"]>[1],
+    control: readonly Pointer[] = [],
+  ): NodeOutput {
+    const grouped = op === "Merge" ? [inputs] : inputs;
+    const oper = this.graph.add({ op, name: this.binding.nodeName(op), inputs: grouped, control, attributes });
+    return { oper, index: 0 };
+  }
+}

@@ -1,0 +1,94 @@
+/**
+ * Kernels that relata registers for its TensorFlow backends: replacements of tfjs-node-gpu's that read values
+ * or choose a slower op, and fast bodies for the kernels that core/math declares in accelerate.ts.
+ */
+import {
+  BatchMatMul,
+  GatherV2,
+  registerKernel,
+  unregisterKernel,
+  _FusedMatMul,
+  type KernelConfig,
+  type Tensor,
+  type TensorInfo,
+} from "@tensorflow/tfjs-core";
+import { attr } from "./binding.ts";
+import { DataType } from "./c-api.ts";
+import type { NodeBackend } from "./kernel-layer.ts";
+
+type Inputs = Record<string, TensorInfo>;
+type Kernel = (backend: NodeBackend, inputs: Inputs, attributes: Record<string, unknown>) => Tensor | Tensor[];
+
+const float = attr.type("T", DataType.FLOAT);
+
+/** A rank-2 product is a MatMul, which oneDNN and cuBLAS fuse with what follows; others are batched. */
+function product(backend: NodeBackend, a: TensorInfo, b: TensorInfo, transposeA: boolean, transposeB: boolean): Tensor {
+  const type = attr.type("T", backend.getDTypeInteger(a.dtype));
+  if (a.shape.length === 2 && b.shape.length === 2) {
+    const attributes = [type, attr.bool("transpose_a", transposeA), attr.bool("transpose_b", transposeB)];
+    return backend.executeSingleOutput("MatMul", attributes, [a, b]);
+  }
+  const attributes = [type, attr.bool("adj_x", transposeA), attr.bool("adj_y", transposeB)];
+  return backend.executeSingleOutput("BatchMatMulV2", attributes, [a, b]);
+}
+
+const batchMatMul: Kernel = (backend, { a, b }, { transposeA, transposeB }) =>
+  product(backend, a!, b!, Boolean(transposeA), Boolean(transposeB));
+
+const fusedMatMul: Kernel = (backend, { a, b, bias, preluActivationWeights }, attributes) => {
+  let y = product(backend, a!, b!, Boolean(attributes["transposeA"]), Boolean(attributes["transposeB"]));
+  if (bias) y = backend.executeSingleOutput("BiasAdd", [float, attr.string("data_format", "NHWC")], [y, bias]);
+  return backend.applyActivation(
+    y,
+    (attributes["activation"] as string | undefined) ?? "linear",
+    preluActivationWeights as Tensor | undefined,
+    attributes["leakyreluAlpha"] as number | undefined,
+  );
+};
+
+/** tfjs-node-gpu's own kernel reads the indices to check them. TensorFlow checks them itself. */
+const gather: Kernel = (backend, { x, indices }, { axis, batchDims }) => {
+  const axisTensor = backend.createOutputTensor({
+    id: backend.binding.createTensor([], DataType.INT32, Int32Array.of(axis as number)),
+    shape: [],
+    dtype: DataType.INT32,
+  });
+  const attributes = [
+    attr.type("Tparams", backend.getDTypeInteger(x!.dtype)),
+    attr.type("Tindices", DataType.INT32),
+    attr.type("Taxis", DataType.INT32),
+    attr.int("batch_dims", (batchDims as number | undefined) ?? 0),
+  ];
+  return backend.executeSingleOutput("GatherV2", attributes, [x!, indices!, axisTensor]);
+};
+
+const softmaxCrossEntropy: Kernel = (backend, { logits, labels }) =>
+  backend.executeMultipleOutputs("SoftmaxCrossEntropyWithLogits", [float], [logits!, labels!], 2);
+
+const rgbToHsv: Kernel = (backend, { images }) => backend.executeSingleOutput("RGBToHSV", [float], [images!]);
+const hsvToRgb: Kernel = (backend, { images }) => backend.executeSingleOutput("HSVToRGB", [float], [images!]);
+
+const replaced: Record<string, Kernel> = {
+  [BatchMatMul]: batchMatMul,
+  [_FusedMatMul]: fusedMatMul,
+  [GatherV2]: gather,
+};
+
+const added: Record<string, Kernel> = {
+  RelataSoftmaxCrossEntropy: softmaxCrossEntropy,
+  RelataRgbToHsv: rgbToHsv,
+  RelataHsvToRgb: hsvToRgb,
+};
+
+/** Registers the kernels above for a backend that already has tfjs-node-gpu's. */
+export function registerRelataKernels(backendName: string): void {
+  for (const kernelName of Object.keys(replaced)) unregisterKernel(kernelName, backendName);
+  for (const [kernelName, kernel] of Object.entries({ ...replaced, ...added })) {
+    registerKernel({
+      kernelName,
+      backendName,
+      kernelFunc: ({ inputs, backend, attrs }) =>
+        kernel(backend as NodeBackend, inputs as Inputs, (attrs ?? {}) as Record<string, unknown>),
+    } satisfies KernelConfig);
+  }
+}

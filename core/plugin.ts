@@ -1,0 +1,76 @@
+/** relata/plugin: all that a plugin imports. */
+import { z } from "zod";
+import type { Container } from "./container.ts";
+import type { Hooks } from "./hooks.ts";
+
+export interface PluginManifest<S extends z.ZodType> {
+  /** kebab-case; the namespace of the plugin's variables, metrics and scopes. */
+  readonly name: string;
+  /** The version range of the plugin contract it was written for. */
+  readonly api: "^1";
+  /** One line for lists. */
+  readonly summary: string;
+  /** The paper it implements, as a URL. */
+  readonly paper?: string;
+  /** A zod schema with defaults: validation, type and documentation of the options in one. */
+  readonly options: S;
+  /** Plugins that must be enabled too. */
+  readonly requires?: readonly string[];
+  /** Plugins whose taps run before this one's, where enabled. */
+  readonly after?: readonly string[];
+}
+
+export interface PluginContext<O> {
+  readonly name: string;
+  readonly options: O;
+}
+
+export interface PluginParts {
+  /** Rebinds services of the run (DI replaces, hooks extend). */
+  services?(container: Container): void;
+}
+
+/** What a plugin's default export is: its manifest, and a value for TypeScript configs when called. */
+export interface PluginDefinition<S extends z.ZodType = z.ZodType> {
+  (options?: z.input<S>): PluginUse;
+  readonly manifest: PluginManifest<S>;
+  readonly apply: (hooks: Hooks, context: PluginContext<z.output<S>>) => PluginParts | void;
+}
+
+/** A plugin with its options: an entry of `plugins` in a TypeScript config. */
+export interface PluginUse {
+  readonly definition: PluginDefinition;
+  readonly options: unknown;
+}
+
+/**
+ * Makes a plugin. `apply` taps the hooks; it runs once, before any tensor exists.
+ *
+ * @example
+ * export default definePlugin(
+ *   { name: "my-relation", api: "^1", summary: "…", options: z.strictObject({ weight: z.number().default(0.2) }) },
+ *   (hooks, { name, options }) => {
+ *     hooks.loss.tap(name, (losses, { output }) => { … });
+ *   },
+ * );
+ */
+export function definePlugin<S extends z.ZodType>(
+  manifest: PluginManifest<S>,
+  apply: (hooks: Hooks, context: PluginContext<z.output<S>>) => PluginParts | void,
+): PluginDefinition<S> {
+  const use = (options?: z.input<S>): PluginUse => ({
+    definition: definition as unknown as PluginDefinition,
+    options: options ?? {},
+  });
+  const definition: PluginDefinition<S> = Object.assign(use, {
+    manifest: Object.freeze({ ...manifest }),
+    apply,
+  });
+  return definition;
+}
+
+export { z };
+export * from "./math/index.ts";
+export type * from "./contexts.ts";
+export type { Hooks } from "./hooks.ts";
+export { Random } from "./random.ts";

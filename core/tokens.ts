@@ -1,0 +1,35 @@
+/**
+ * Typed tokens for dependency injection. A service is replaced by binding its token again (a config or a
+ * plugin's `services`); behaviour is extended through hooks. No hook swaps a service.
+ */
+import type { Backbone } from "./backbone.ts";
+import type { CheckpointStore } from "./trainer/checkpoint.ts";
+import type { Dataset } from "./data/dataset.ts";
+import type { Engine } from "./engine/engine.ts";
+import type { Logger } from "./logger.ts";
+import type { Optimizer } from "./trainer/optimizer.ts";
+
+/** Names a service and carries its type, so that binding the wrong thing does not compile. */
+export interface Token<T> {
+  readonly key: symbol;
+  readonly description: string;
+  /** Phantom: makes the token invariant in T. Never set. */
+  readonly service?: (value: T) => T;
+}
+
+export function createToken<T>(description: string): Token<T> {
+  return { key: Symbol(description), description };
+}
+
+/** Runs captured steps and owns every variable. */
+export const ENGINE: Token<Engine> = createToken("ENGINE");
+/** Turns pixels into tokens. */
+export const BACKBONE: Token<Backbone> = createToken("BACKBONE");
+/** Turns gradients into writes of variables. */
+export const OPTIMIZER: Token<Optimizer> = createToken("OPTIMIZER");
+/** The unlabelled images. */
+export const DATASET: Token<Dataset> = createToken("DATASET");
+/** Where the state of a run is saved. */
+export const CHECKPOINTS: Token<CheckpointStore> = createToken("CHECKPOINTS");
+/** What the run tells the person who started it. */
+export const LOGGER: Token<Logger> = createToken("LOGGER");
