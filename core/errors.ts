@@ -64,6 +64,78 @@ export const errors = {
     message: `plugin "${plugin}" failed in "${hook}": ${cause instanceof Error ? cause.message : String(cause)}`,
     fix: `correct the plugin, or remove "${plugin}" from the config`,
   })),
+  // --- declarations --------------------------------------------------------------------------------------
+  viewGroupMissing: coded("VIEW_GROUP_MISSING", (plugin: string, group: string, known: readonly string[]) => ({
+    message: `plugin "${plugin}" needs the view group "${group}"; there is ${known.length > 0 ? known.join(", ") : "none"}`,
+    fix: `enable a plugin that makes views (multi-crop), or one that makes "${group}"`,
+  })),
+  viewSize: coded("VIEW_SIZE", (group: string, size: number, cause: unknown) => ({
+    message: `views "${group}" of ${size} pixels do not fit the backbone: ${cause instanceof Error ? cause.message : String(cause)}`,
+    fix: "choose a view size that is a multiple of backbone.patchSize",
+  })),
+  networkUnknown: coded("NETWORK_UNKNOWN", (plugin: string, network: string) => ({
+    message: `plugin "${plugin}" asks for the network "${network}", which nobody described`,
+    fix: `ask for "student" or "teacher", or say what it follows: network("${network}", { from, update })`,
+  })),
+  networkConflict: coded("NETWORK_CONFLICT", (plugin: string, network: string) => ({
+    message: `plugin "${plugin}" describes the network "${network}" differently from another plugin`,
+    fix: "use another name for it",
+  })),
+  blockMissing: coded("BLOCK_MISSING", (plugin: string, block: number, depth: number) => ({
+    message: `plugin "${plugin}" asks for block ${block} of a backbone with ${depth} blocks`,
+    fix: `use an index from ${-depth} to ${depth - 1}`,
+  })),
+  headConflict: coded(
+    "HEAD_CONFLICT",
+    (name: string, owner: string, spec: object, plugin: string, other: object) => ({
+      message: `plugins "${owner}" and "${plugin}" share the head "${name}" but want ${JSON.stringify(spec)} and ${JSON.stringify(other)}`,
+      fix: "give both plugins the same head options, or separate heads",
+    }),
+  ),
+  gateUnknown: coded("GATE_UNKNOWN", (plugin: string, name: string) => ({
+    message: `plugin "${plugin}" gates "${name}", which is not a declared weight`,
+    fix: "declare the variable or head before gating it",
+  })),
+  variableShape: coded("VARIABLE_SHAPE", (plugin: string, name: string, shape: readonly number[]) => ({
+    message: `plugin "${plugin}" declares "${name}" with the impossible shape [${shape.join(", ")}]`,
+    fix: "use positive whole numbers",
+  })),
+  declaredTwice: coded("DECLARED_TWICE", (name: string) => ({
+    message: `"${name}" is declared twice`,
+    fix: "give one of them another name",
+  })),
+  outputUndeclared: coded("OUTPUT_UNDECLARED", (plugin: string, pass: string, output: string) => ({
+    message: `plugin "${plugin}" reads ${output} of the pass ${pass}, which it did not ask for`,
+    fix: `add ${output} to the pass's outputs in setup`,
+  })),
+  notInNetwork: coded("NOT_IN_NETWORK", (plugin: string, name: string, network: string) => ({
+    message: `plugin "${plugin}" reads "${name}" in the network "${network}", which has no copy of it`,
+    fix: "read it in the student, or declare it with `ema: true` (buffers: `perNetwork: true`)",
+  })),
+  noPasses: coded("NO_PASSES", () => ({
+    message: "no plugin asks for a pass of the backbone: there is nothing to train",
+    fix: "enable a plugin with a loss, such as dino",
+  })),
+  noLoss: coded("NO_LOSS", () => ({
+    message: "no plugin adds a loss term: there is nothing to train",
+    fix: "enable a plugin with a loss, such as dino",
+  })),
+  lossDuplicate: coded("LOSS_DUPLICATE", (plugin: string, term: string) => ({
+    message: `plugin "${plugin}" adds the loss term "${term}" a second time`,
+    fix: "give each term its own name",
+  })),
+  lossNotScalar: coded("LOSS_NOT_SCALAR", (plugin: string, term: string, shape: readonly number[]) => ({
+    message: `plugin "${plugin}" adds the loss term "${term}" of shape [${shape.join(", ")}]`,
+    fix: "reduce it to a scalar with tf.mean or tf.sum",
+  })),
+  augmentShape: coded("AUGMENT_SHAPE", (group: string, want: readonly number[], got: readonly number[]) => ({
+    message: `the augment hook gave [${got.join(", ")}] for the view group "${group}" of shape [${want.join(", ")}]`,
+    fix: "augmentation keeps the shape of the views",
+  })),
+  relationMissing: coded("RELATION_MISSING", (plugin: string, relation: string, known: readonly string[]) => ({
+    message: `plugin "${plugin}" compares the relation "${relation}"; ${known.length > 0 ? `there is ${known.join(", ")}` : "nobody adds any"}`,
+    fix: "add it in the relation hook, for teacher and student",
+  })),
   // --- engine --------------------------------------------------------------------------------------------
   libraryNotLoaded: coded("LIBRARY_NOT_LOADED", (file: string, cause: unknown) => ({
     message: `libtensorflow could not be loaded from ${file}: ${cause instanceof Error ? cause.message : String(cause)}`,

@@ -16,8 +16,8 @@ function isPromise(value: unknown): value is Promise<unknown> {
 /** Adds the guards to a hook and returns it. */
 export function guard<H extends AnyHook>(hook: H): H {
   const hookName = hook.name ?? "hook";
-  const asynchronous = (hook as AnyHook) instanceof AsyncSeriesHook;
-  const waterfall = (hook as AnyHook) instanceof SyncWaterfallHook;
+  const asynchronous = hook.constructor === AsyncSeriesHook;
+  const waterfall = hook.constructor === SyncWaterfallHook;
 
   if (!asynchronous) {
     const refuse = (options: string | { name: string }) => {

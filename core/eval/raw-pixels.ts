@@ -1,0 +1,66 @@
+/**
+ * The baseline that knows nothing: the pixels themselves as features.
+ *
+ * Protocol: each image is shrunk to 16 x 16 by the mean over areas, normalised per channel with ImageNet's mean
+ * and deviation (as the network's own input is), and flattened to 768 numbers; compared by cosine like any
+ * other feature. On emoji (each of 1,911 Twitter drawings searched among the 1,911 Google ones, 64 px on white)
+ * it finds the same emoji for 36.8 % and one of the same category for 59.4 %.
+ */
+import { errors } from "../errors.ts";
+import type { Features } from "./features.ts";
+
+/** ImageNet's mean and standard deviation per RGB channel, of values in 0..1. */
+const MEAN = [0.485, 0.456, 0.406] as const;
+const DEVIATION = [0.229, 0.224, 0.225] as const;
+
+/** The side that images are shrunk to. */
+export const RAW_PIXEL_SIDE = 16;
+
+/**
+ * @param images RGB bytes, height * width * 3 each, all of one size.
+ * @returns [images, side * side * 3] features.
+ * @throws EVAL_INVALID for an image of another length.
+ */
+export function rawPixelFeatures(
+  images: readonly Uint8Array[],
+  { width, height, side = RAW_PIXEL_SIDE }: { width: number; height: number; side?: number },
+): Features {
+  const dim = side * side * 3;
+  const data = new Float32Array(images.length * dim);
+  const columns = areaWeights(width, side);
+  const rows = areaWeights(height, side);
+  const shrunkRow = new Float64Array(side * 3);
+  images.forEach((image, index) => {
+    if (image.length !== width * height * 3) {
+      const problem = `image ${index} has ${image.length} bytes, not ${width} x ${height} x 3`;
+      throw errors.evalInvalid("raw pixels", problem, "bring all images to one size in RGB first");
+    }
+    const features = data.subarray(index * dim, (index + 1) * dim);
+    for (let y = 0; y < height; y++) {
+      shrunkRow.fill(0);
+      for (let x = 0; x < width; x++) {
+        for (const { cell, weight } of columns[x]!) {
+          for (let c = 0; c < 3; c++) shrunkRow[cell * 3 + c]! += weight * image[(y * width + x) * 3 + c]!;
+        }
+      }
+      for (const { cell, weight } of rows[y]!) {
+        for (let i = 0; i < side * 3; i++) features[cell * side * 3 + i]! += weight * shrunkRow[i]!;
+      }
+    }
+    for (let i = 0; i < dim; i++) features[i] = (features[i]! / 255 - MEAN[i % 3]!) / DEVIATION[i % 3]!;
+  });
+  return { data, count: images.length, dim };
+}
+
+/** Per pixel: the cells it falls into (more when enlarging), weighted so that each cell's weights sum to 1. */
+function areaWeights(size: number, cells: number): { cell: number; weight: number }[][] {
+  const perCell = size / cells;
+  return Array.from({ length: size }, (_, pixel) => {
+    const parts = [];
+    for (let cell = Math.floor(pixel / perCell); cell < cells && cell * perCell < pixel + 1; cell++) {
+      const covered = Math.min(pixel + 1, (cell + 1) * perCell) - Math.max(pixel, cell * perCell);
+      if (covered > 1e-9) parts.push({ cell, weight: covered / perCell });
+    }
+    return parts;
+  });
+}

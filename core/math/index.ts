@@ -1,0 +1,23 @@
+/** Pure functions of tensors with analytic gradients, on any tfjs backend and inside a captured step. */
+export { accelerated } from "./accelerate.ts";
+export { constant, float32, isDeclaredConstant, isFloat32Island } from "./ambient.ts";
+export { attention, type AttentionSegment } from "./attention.ts";
+export { batchMoments, batchNorm, type BatchMoments, type ReduceMean } from "./batch-norm.ts";
+export { crossEntropy, softmaxCrossEntropy } from "./cross-entropy.ts";
+export { gelu } from "./gelu.ts";
+export { layerNorm } from "./layer-norm.ts";
+export { linear } from "./linear.ts";
+export { l2Normalize } from "./normalize.ts";
+export {
+  bilinearWeights,
+  overlapCoordinates,
+  overlapSampling,
+  sampleFeatures,
+  type OverlapPair,
+  type SampleCoordinates,
+  type SampleWeights,
+} from "./overlap.ts";
+export { bicubicMatrix, interpolatePositions, type GridSize } from "./position.ts";
+export { repeatBatch } from "./repeat-batch.ts";
+export { stopGradient } from "./stop-gradient.ts";
+export { withGradient } from "./with-gradient.ts";

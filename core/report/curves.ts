@@ -1,0 +1,100 @@
+import type { Baseline } from "../eval/card.ts";
+import { title } from "./format.ts";
+import type { MetricsRecord } from "./metrics-log.ts";
+
+export interface Point {
+  readonly x: number;
+  readonly y: number;
+}
+
+export interface Series {
+  readonly name: string;
+  /** In order of x; y may be NaN. */
+  readonly points: readonly Point[];
+}
+
+export interface Chart {
+  readonly title: string;
+  readonly size: "wide" | "half" | "small";
+  /** Values are shares of 1, shown in per cent. */
+  readonly percent: boolean;
+  readonly xLabel: string;
+  readonly series: readonly Series[];
+  /** Horizontal lines to compare with. */
+  readonly baselines: readonly Baseline[];
+}
+
+/** Groups whose values are shares of 1. */
+const SHARES: Record<string, string> = {
+  knn: "k-NN accuracy",
+  retrieval: "Retrieval",
+  linear: "Linear probe accuracy",
+  finetune: "Fine-tuning accuracy",
+};
+
+/** Schedules: several plugins may have one of the same name, drawn in one chart. */
+const SCHEDULES: Record<string, string> = {
+  lr: "Learning rate",
+  weightDecay: "Weight decay",
+  momentum: "Teacher momentum",
+  teacherTemp: "Teacher temperature",
+};
+
+/**
+ * One chart per group of names in the log: the loss and its terms first, then evaluations, schedules, the rest.
+ *
+ * @param baselines by name in the log ("knn/top1").
+ */
+export function chartsFromMetrics(
+  records: readonly MetricsRecord[],
+  baselines: Readonly<Record<string, readonly Baseline[]>> = {},
+): Chart[] {
+  const groups = new Map<string, { series: Series[]; compared: Baseline[] }>();
+  for (const [name, points] of pointsByName(records)) {
+    const key = groupOf(name);
+    const group = groups.get(key) ?? { series: [], compared: [] };
+    group.series.push({ name: seriesName(name, key), points });
+    group.compared.push(...(baselines[name] ?? []));
+    groups.set(key, group);
+  }
+  return Array.from(groups, ([key, { series, compared }]): Chart => {
+    const percent = key in SHARES;
+    return {
+      title: SHARES[key] ?? SCHEDULES[key] ?? title(key),
+      size: key === "loss" ? "wide" : percent ? "half" : "small",
+      percent,
+      xLabel: "epoch",
+      series,
+      baselines: compared,
+    };
+  }).sort((a, b) => ORDER.indexOf(a.size) - ORDER.indexOf(b.size));
+}
+
+const ORDER = ["wide", "half", "small"];
+
+function pointsByName(records: readonly MetricsRecord[]): Map<string, Point[]> {
+  const names = new Map<string, Point[]>();
+  for (const { step: _step, time: _time, epoch, ...values } of records) {
+    for (const [name, y] of Object.entries(values)) {
+      const points = names.get(name);
+      if (points) points.push({ x: epoch, y });
+      else names.set(name, [{ x: epoch, y }]);
+    }
+  }
+  return names;
+}
+
+/** "dino/teacherTemp" -> "teacherTemp", "loss/dino" -> "loss", "lr" -> "lr". */
+function groupOf(name: string): string {
+  const last = name.slice(name.lastIndexOf("/") + 1);
+  if (last in SCHEDULES) return last;
+  return name.includes("/") ? name.slice(0, name.indexOf("/")) : name;
+}
+
+function seriesName(name: string, group: string): string {
+  if (name === group) return group === "loss" ? "total" : name;
+  const rest = name.startsWith(`${group}/`)
+    ? name.slice(group.length + 1)
+    : name.slice(0, name.lastIndexOf("/"));
+  return rest.replace(/^top(\d)$/, "top-$1");
+}

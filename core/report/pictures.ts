@@ -1,0 +1,92 @@
+/** The sections of the report that hold images, each inline as a PNG. */
+import { encodePng, overlaySvg, BOX_COLOURS, MASK_COLOUR, type AnnotatedImage } from "./images.ts";
+import { markup, Markup, type Content } from "./markup.ts";
+import type { FoundImage, ReportData, RetrievalExample, ViewSample } from "./report-data.ts";
+
+export async function viewCrops(samples: readonly ViewSample[] = []): Promise<Content> {
+  if (samples.length === 0) return undefined;
+  return markup`<section>
+    <h2>What the networks see</h2>
+    <p>Images of the training set, and the views that were taken of each in one step.</p>
+    ${key(samples.flatMap(({ source, views }) => [source, ...views]))}
+    <div class="samples">${await Promise.all(samples.map(viewSample))}</div>
+  </section>`;
+}
+
+/** What the colours mean, as far as they occur. */
+function key(images: readonly AnnotatedImage[]): Markup {
+  const has = (kind: string) => images.some(({ boxes }) => boxes?.some((box) => box.kind === kind));
+  const entries = [
+    { shown: has("global"), colour: BOX_COLOURS.global, name: "global crop" },
+    { shown: has("local"), colour: BOX_COLOURS.local, name: "local crop (dashed)" },
+    { shown: has("overlap"), colour: BOX_COLOURS.overlap, name: "overlap (tinted)" },
+    { shown: images.some(({ mask }) => mask), colour: MASK_COLOUR, name: "masked for the student" },
+  ].filter(({ shown }) => shown);
+  const entry = ({ colour, name }: { colour: string; name: string }) =>
+    markup`<li><i style="background:${colour}"></i>${name}</li>`;
+  return markup`<ul class="key">${entries.map(entry)}</ul>`;
+}
+
+async function viewSample({ name, source, views }: ViewSample): Promise<Markup> {
+  const shown = views.map(
+    async (view) => markup`<figure class="view ${view.kind}">
+      ${await picture(view, `${view.name} of ${name}`)}
+      <figcaption>${view.name}</figcaption>
+    </figure>`,
+  );
+  return markup`<article class="card sample">
+    <figure>${await picture(source, `${name}, whole image`)}<figcaption>${name}</figcaption></figure>
+    <div class="views">${await Promise.all(shown)}</div>
+  </article>`;
+}
+
+export async function retrievals({ retrievals = [] }: ReportData): Promise<Content> {
+  const section = async ({ title, note, examples }: (typeof retrievals)[number]) => markup`<section>
+    <h2>${title}</h2>
+    <p>${note}</p>
+    <div class="gallery">${await Promise.all(examples.map(example))}</div>
+  </section>`;
+  return Promise.all(retrievals.filter(({ examples }) => examples.length > 0).map(section));
+}
+
+async function example({ query, answers }: RetrievalExample): Promise<Markup> {
+  const rows = answers.map(
+    async ({ by, neighbours }) => markup`<div class="answer">
+      <p class="by">nearest by ${by}: ${verdict(neighbours)}</p>
+      <div class="found">${await Promise.all(neighbours.map(foundImage))}</div>
+    </div>`,
+  );
+  return markup`<article class="card example">
+    <figure class="query">
+      <p class="by">query</p>
+      ${await picture(query, query.name)}
+      <figcaption title="${query.name}">${query.name}</figcaption>
+    </figure>
+    <div>${await Promise.all(rows)}</div>
+  </article>`;
+}
+
+/** "right at rank 1", "right at ranks 1, 4", "none right". */
+function verdict(neighbours: readonly FoundImage[]): Markup {
+  const ranks = neighbours.flatMap(({ right }, i) => (right ? i + 1 : []));
+  if (ranks.length === 0) return markup`<b>none right</b>`;
+  return markup`<b class="good">right at rank${ranks.length > 1 ? "s" : ""} ${ranks.join(", ")}</b>`;
+}
+
+async function foundImage({ name, image, right }: FoundImage): Promise<Markup> {
+  const [kind, sign] = right ? ["right", "✓"] : ["wrong", "✗"];
+  const mark = markup`<span class="mark" aria-hidden="true">${sign}</span>`;
+  return markup`<figure class="${kind}">
+    ${await picture({ image }, `${name} (${kind})`, mark)}
+    <figcaption title="${name}">${name}</figcaption>
+  </figure>`;
+}
+
+async function picture(annotated: AnnotatedImage, alt: string, over?: Markup): Promise<Markup> {
+  const { image, boxes, mask } = annotated;
+  const { width, height } = image;
+  const data = (await encodePng(image)).toString("base64");
+  const overlay = boxes || mask ? new Markup(overlaySvg(annotated, width, height)) : undefined;
+  const img = markup`<img src="data:image/png;base64,${data}" width="${width}" height="${height}" alt="${alt}">`;
+  return markup`<span class="picture">${img}${overlay}${over}</span>`;
+}

@@ -1,0 +1,71 @@
+import type { Baseline, EvalResult } from "../eval/card.ts";
+import type { AnnotatedImage, RgbImage } from "./images.ts";
+import type { MetricsRecord } from "./metrics-log.ts";
+
+export type RunStatus = "running" | "finished" | "stopped" | "failed";
+
+export interface Fact {
+  readonly name: string;
+  readonly value: string | number;
+}
+
+/** One sample and what the networks saw of it. */
+export interface ViewSample {
+  readonly name: string;
+  /** The whole image, with the crops' boxes. */
+  readonly source: AnnotatedImage;
+  readonly views: readonly (AnnotatedImage & { readonly name: string; readonly kind: "global" | "local" })[];
+}
+
+export interface FoundImage {
+  readonly name: string;
+  readonly image: RgbImage;
+  readonly right: boolean;
+}
+
+/** A query and the most similar images, best first, by one or more kinds of features. */
+export interface RetrievalExample {
+  readonly query: { readonly name: string; readonly image: RgbImage };
+  readonly answers: readonly {
+    /** "teacher", "raw pixels" … */
+    readonly by: string;
+    readonly neighbours: readonly FoundImage[];
+  }[];
+}
+
+export interface ReportTable {
+  readonly title: string;
+  readonly note?: string;
+  readonly columns: readonly string[];
+  /** Numbers are set to the right. */
+  readonly rows: readonly (readonly (string | number)[])[];
+}
+
+/** Everything on the page of a run. What is left out or empty is not shown. */
+export interface ReportData {
+  readonly title: string;
+  /** One or two sentences: the method, the data, the network. */
+  readonly summary: string;
+  readonly status: RunStatus;
+  /** The line under the title: images, epochs, time, images per second … */
+  readonly facts: readonly Fact[];
+  readonly warnings: readonly string[];
+  /** The first figure of each becomes a tile. */
+  readonly results: readonly EvalResult[];
+  readonly metrics: readonly MetricsRecord[];
+  /** Lines to compare curves with, by name in the log ("knn/top1"). */
+  readonly curveBaselines?: Readonly<Record<string, readonly Baseline[]>>;
+  readonly views?: readonly ViewSample[];
+  readonly retrievals?: readonly {
+    readonly title: string;
+    /** How the examples were chosen: "eight queries at random, seed 0". */
+    readonly note: string;
+    readonly examples: readonly RetrievalExample[];
+  }[];
+  /** Cost per plugin, parameters per group … */
+  readonly tables?: readonly ReportTable[];
+  /** The resolved config, shown as YAML. */
+  readonly config: unknown;
+  /** Versions, device, precision, seed, commit. */
+  readonly environment: readonly Fact[];
+}

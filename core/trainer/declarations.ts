@@ -1,0 +1,292 @@
+/**
+ * Everything that plugins declared in `setup`: networks, passes, variables, heads, schedules, inputs, phases.
+ * Plain data once setup is over; the step and the trainer read it.
+ */
+import type { Backbone, TokenGrid } from "../backbone.ts";
+import type {
+  HeadHandle,
+  HeadModule,
+  InputHandle,
+  Initializer,
+  Network,
+  NetworkUpdate,
+  ParameterSpec,
+  Pass,
+  PassSpec,
+  PhaseHandle,
+  PhaseValue,
+  Progress,
+  RunInfo,
+  SamplerContext,
+  ScheduleHandle,
+  SetupContext,
+  VariableHandle,
+  VariableOptions,
+  ViewGroupSpec,
+} from "../contexts.ts";
+import { errors } from "../errors.ts";
+import { currentScope, pluginOf } from "../scopes.ts";
+
+/** A weight of the student, with a twin in each following network unless it is the student's alone. */
+export interface ParameterDeclaration extends VariableHandle {
+  readonly kind: "parameter";
+  readonly init: Initializer;
+  readonly trainable: boolean;
+  readonly ema: boolean;
+  readonly weightDecay: boolean | undefined;
+  readonly group: string;
+  /** The schedule that opens its updates, if any. */
+  gate?: ScheduleHandle;
+}
+
+/** State that only `update` writes. */
+export interface BufferDeclaration extends VariableHandle {
+  readonly kind: "buffer";
+  readonly init: Initializer;
+  readonly perNetwork: boolean;
+}
+
+export type VariableDeclaration = ParameterDeclaration | BufferDeclaration;
+
+export interface PassDeclaration extends Pass {
+  cls: boolean;
+  patches: boolean;
+  readonly blocks: Set<number>;
+}
+
+interface HeadDeclaration extends HeadHandle {
+  readonly module: HeadModule;
+  readonly owner: string;
+}
+
+interface ScheduleDeclaration extends ScheduleHandle {
+  readonly at: (progress: Progress) => number;
+}
+
+interface InputDeclaration extends InputHandle {
+  readonly sample: (context: SamplerContext) => Float32Array | Int32Array;
+}
+
+interface PhaseDeclaration extends PhaseHandle {
+  readonly at: (epoch: number) => PhaseValue;
+}
+
+export const STUDENT = "student";
+export const TEACHER = "teacher";
+
+export class Declarations implements SetupContext {
+  readonly run: RunInfo;
+  readonly backbone: Backbone;
+  readonly views: readonly ViewGroupSpec[];
+  readonly networks = new Map<string, Network>();
+  readonly passes = new Map<string, PassDeclaration>();
+  readonly variables = new Map<string, VariableDeclaration>();
+  readonly heads = new Map<string, HeadDeclaration>();
+  readonly schedules = new Map<string, ScheduleDeclaration>();
+  readonly inputs = new Map<string, InputDeclaration>();
+  readonly phases = new Map<string, PhaseDeclaration>();
+
+  constructor(run: RunInfo, backbone: Backbone, views: readonly ViewGroupSpec[]) {
+    this.run = run;
+    this.backbone = backbone;
+    this.views = views;
+    for (const spec of backbone.parameters()) this.declareParameter("backbone", spec);
+  }
+
+  viewGroup(name: string): ViewGroupSpec {
+    const group = this.views.find((v) => v.group === name);
+    if (!group) throw errors.viewGroupMissing(this.plugin(), name, this.views.map((v) => v.group));
+    return group;
+  }
+
+  network(name: string, spec?: { from: string; update: NetworkUpdate }): Network {
+    const known = this.networks.get(name);
+    if (name === STUDENT) return known ?? this.addNetwork({ name });
+    const { from, update } = spec ?? { from: STUDENT, update: "ema" as const };
+    if (!spec && name !== TEACHER) throw errors.networkUnknown(this.plugin(), name);
+    if (known) {
+      if (spec && (known.from?.name !== from || JSON.stringify(known.update) !== JSON.stringify(update))) {
+        throw errors.networkConflict(this.plugin(), name);
+      }
+      return known;
+    }
+    const source = from === STUDENT || from === TEACHER ? this.network(from) : this.networks.get(from);
+    if (!source) throw errors.networkUnknown(this.plugin(), from);
+    return this.addNetwork({ name, from: source, update });
+  }
+
+  pass({ network, views, masked = false, outputs }: PassSpec): Pass {
+    const key = `${network.name}/${views}${masked ? "/masked" : ""}`;
+    let pass = this.passes.get(key);
+    if (!pass) {
+      const group = this.viewGroup(views);
+      pass = {
+        key,
+        network,
+        views: group,
+        masked,
+        grid: this.gridOf(group),
+        cls: false,
+        patches: false,
+        blocks: new Set(),
+      };
+      this.passes.set(key, pass);
+    }
+    pass.cls ||= outputs.cls ?? false;
+    pass.patches ||= outputs.patches ?? false;
+    for (const block of outputs.blocks ?? []) pass.blocks.add(this.blockIndex(block));
+    return pass;
+  }
+
+  private gridOf(group: ViewGroupSpec): TokenGrid {
+    try {
+      return this.backbone.grid(group.size);
+    } catch (error) {
+      throw errors.viewSize(group.group, group.size, error).because(error);
+    }
+  }
+
+  /** Negative indices count from the last block. */
+  blockIndex(block: number): number {
+    const { depth } = this.backbone;
+    const index = block < 0 ? depth + block : block;
+    if (!Number.isInteger(index) || index < 0 || index >= depth) {
+      throw errors.blockMissing(this.plugin(), block, depth);
+    }
+    return index;
+  }
+
+  variable(name: string, shape: readonly number[], init: Initializer, options: VariableOptions = {}): VariableHandle {
+    const trainable = options.trainable ?? true;
+    return this.addVariable({
+      kind: "parameter",
+      name: `${this.plugin()}.${name}`,
+      shape,
+      init,
+      trainable,
+      ema: options.ema ?? trainable,
+      weightDecay: options.weightDecay,
+      group: options.group ?? "main",
+    });
+  }
+
+  buffer(
+    name: string,
+    shape: readonly number[],
+    init: Initializer,
+    { perNetwork = false }: { perNetwork?: boolean } = {},
+  ): VariableHandle {
+    return this.addVariable({ kind: "buffer", name: `${this.plugin()}.${name}`, shape, init, perNetwork });
+  }
+
+  head(name: string, module: HeadModule): HeadHandle {
+    const known = this.heads.get(name);
+    if (known) {
+      if (JSON.stringify(known.module.spec) !== JSON.stringify(module.spec)) {
+        throw errors.headConflict(name, known.owner, known.module.spec, this.plugin(), module.spec);
+      }
+      return known;
+    }
+    for (const spec of module.parameters()) this.declareParameter(name, spec);
+    const head = { name, module, owner: this.plugin() };
+    this.heads.set(name, head);
+    return head;
+  }
+
+  schedule(name: string, at: (progress: Progress) => number): ScheduleHandle {
+    return this.add(this.schedules, { name: this.qualified(name), at });
+  }
+
+  input(
+    name: string,
+    {
+      shape,
+      dtype = "float32",
+      sample,
+    }: {
+      shape: readonly number[];
+      dtype?: "float32" | "int32";
+      sample: (context: SamplerContext) => Float32Array | Int32Array;
+    },
+  ): InputHandle {
+    return this.add(this.inputs, { name: this.qualified(name), shape, dtype, sample });
+  }
+
+  phase<T extends PhaseValue>(name: string, at: (epoch: number) => T): PhaseHandle<T> {
+    return this.add(this.phases, { name: this.qualified(name), at }) as PhaseHandle<T>;
+  }
+
+  gate(variables: readonly (VariableHandle | HeadHandle)[], open: ScheduleHandle): void {
+    for (const { name } of variables) {
+      const names = this.heads.has(name) ? this.parametersOfHead(name) : [name];
+      for (const parameter of names) {
+        const declared = this.variables.get(parameter);
+        if (declared?.kind !== "parameter") throw errors.gateUnknown(this.plugin(), parameter);
+        declared.gate = open;
+      }
+    }
+  }
+
+  /** The names of a head's parameters, without the head's own prefix resolved by `readHead`. */
+  parametersOfHead(name: string): string[] {
+    return this.heads.get(name)!.module.parameters().map((p) => `${name}.${p.name}`);
+  }
+
+  /** Parameters in the order of their declaration, which is the order of gradients and checkpoints. */
+  parameters(): ParameterDeclaration[] {
+    return [...this.variables.values()].filter((v) => v.kind === "parameter");
+  }
+
+  buffers(): BufferDeclaration[] {
+    return [...this.variables.values()].filter((v) => v.kind === "buffer");
+  }
+
+  /** Whether a network has its own copy of the variable. */
+  isIn(variable: VariableDeclaration, network: Network): boolean {
+    if (variable.kind === "buffer") return variable.perNetwork;
+    return network.from === undefined || variable.ema;
+  }
+
+  private declareParameter(prefix: string, spec: ParameterSpec): void {
+    const trainable = spec.trainable ?? true;
+    this.addVariable({
+      kind: "parameter",
+      name: `${prefix}.${spec.name}`,
+      shape: spec.shape,
+      init: spec.init,
+      trainable,
+      ema: !spec.studentOnly,
+      weightDecay: undefined,
+      group: "main",
+    });
+  }
+
+  private addVariable(declaration: VariableDeclaration): VariableHandle {
+    const { name, shape } = declaration;
+    if (shape.some((size) => !Number.isInteger(size) || size < 1)) {
+      throw errors.variableShape(this.plugin(), name, shape);
+    }
+    if (this.variables.has(name)) throw errors.variableDeclaredTwice(name);
+    this.variables.set(name, declaration);
+    return declaration;
+  }
+
+  private addNetwork(network: Network): Network {
+    this.networks.set(network.name, network);
+    return network;
+  }
+
+  private add<T extends { readonly name: string }>(into: Map<string, T>, declaration: T): T {
+    if (into.has(declaration.name)) throw errors.declaredTwice(declaration.name);
+    into.set(declaration.name, declaration);
+    return declaration;
+  }
+
+  private qualified(name: string): string {
+    return `${this.plugin()}.${name}`;
+  }
+
+  private plugin(): string {
+    return pluginOf(currentScope());
+  }
+}

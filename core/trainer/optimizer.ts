@@ -1,0 +1,96 @@
+/** The OPTIMIZER service: gradients to writes. AdamW is the default. */
+import * as tf from "@tensorflow/tfjs-core";
+import type { Tracer, Variable } from "../engine/engine.ts";
+
+/** A weight that gets gradients. */
+export interface TrainableParameter {
+  /** Name without the network, e.g. "backbone.norm.bias". */
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly variable: Variable;
+  /** The plugin's wish; undefined leaves it to the optimizer's rule. */
+  readonly weightDecay: boolean | undefined;
+  readonly group: string;
+  /** The schedule that opens its updates, if any. */
+  readonly gate: string | undefined;
+}
+
+export interface OptimizerStep {
+  readonly tracer: Tracer;
+  readonly gradients: readonly { readonly parameter: TrainableParameter; readonly gradient: tf.Tensor }[];
+  readonly lr: tf.Scalar;
+  readonly weightDecay: tf.Scalar;
+  /** The current value of a gate's schedule: updates happen while it is not 0. */
+  readonly gate: (name: string) => tf.Scalar;
+}
+
+export interface Optimizer {
+  readonly name: string;
+  /** Declares the optimizer's own state, zero at the start and saved in checkpoints. */
+  declare(parameters: readonly TrainableParameter[], state: (name: string, shape: readonly number[]) => Variable): void;
+  /** Writes the parameters and the state. Traced inside the finite gate: a bad step changes nothing. */
+  apply(step: OptimizerStep): void;
+}
+
+export interface AdamWOptions {
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly epsilon: number;
+  /** SERE's official code decays biases, DINO's and iBOT's do not. */
+  readonly decayBiases: boolean;
+}
+
+/**
+ * AdamW (arXiv 1711.05101). Decayed: tensors of more than one dimension, and biases as an option; norm weights
+ * never are. Each gate has its own count of updates, so that bias correction is right for what was held back.
+ */
+export class AdamW implements Optimizer {
+  readonly name = "adamw";
+  private readonly options: AdamWOptions;
+  private readonly moments = new Map<string, { m: Variable; v: Variable }>();
+  private readonly counts = new Map<string, Variable>();
+
+  constructor(options: AdamWOptions) {
+    this.options = options;
+  }
+
+  declare(
+    parameters: readonly TrainableParameter[],
+    state: (name: string, shape: readonly number[]) => Variable,
+  ): void {
+    for (const { name, shape, gate = "" } of parameters) {
+      this.moments.set(name, { m: state(`adam.m/${name}`, shape), v: state(`adam.v/${name}`, shape) });
+      if (!this.counts.has(gate)) this.counts.set(gate, state(`adam.step/${gate || "main"}`, []));
+    }
+  }
+
+  apply({ tracer, gradients, lr, weightDecay, gate }: OptimizerStep): void {
+    const { beta1, beta2, epsilon } = this.options;
+    for (const [name, count] of this.counts) {
+      const members = gradients.filter(({ parameter }) => (parameter.gate ?? "") === name);
+      const update = () => {
+        const step = tf.add(tracer.read(count), 1) as tf.Scalar;
+        for (const { parameter, gradient } of members) {
+          const { m, v } = this.moments.get(parameter.name)!;
+          const decay = this.decays(parameter) ? weightDecay : undefined;
+          const { variable } = parameter;
+          tracer.adam({ variable, m, v, gradient, lr, weightDecay: decay, step, beta1, beta2, epsilon });
+        }
+        tracer.assign(count, step);
+      };
+      if (name === "") update();
+      else tracer.when(tf.notEqual(gate(name), 0), update);
+    }
+  }
+
+  /** Whether weight decay applies to a parameter. */
+  decays({ name, shape, weightDecay }: TrainableParameter): boolean {
+    if (weightDecay !== undefined) return weightDecay;
+    return shape.length > 1 || (this.options.decayBiases && name.endsWith(".bias"));
+  }
+}
+
+/** g * min(1, clip / (||g|| + 1e-6)), each tensor on its own; `squaredNorm` is ||g||^2. */
+export function clipByNorm(gradient: tf.Tensor, squaredNorm: tf.Scalar, clip: number): tf.Tensor {
+  return tf.mul(gradient, tf.minimum(1, tf.div(clip, tf.add(tf.sqrt(squaredNorm), 1e-6))));
+}

@@ -1,0 +1,263 @@
+/**
+ * A method ready to train: plugins applied, declarations made, variables in the engine, programs by phase.
+ * It knows tensors and steps; files, progress and epochs are the trainer's.
+ */
+import type { Backbone } from "../backbone.ts";
+import type { Progress, RunInfo, ScheduleHandle, ViewGroupSpec } from "../contexts.ts";
+import type { ViewBatch } from "../data/pipeline.ts";
+import type { Engine, Feeds, HostArray, NonFinite, Program, Variable } from "../engine/engine.ts";
+import { errors } from "../errors.ts";
+import type { Hooks } from "../hooks.ts";
+import { Random } from "../random.ts";
+import { withScope } from "../scopes.ts";
+import { Declarations, STUDENT, TEACHER, type PassDeclaration } from "./declarations.ts";
+import type { Optimizer } from "./optimizer.ts";
+import { cosineSchedule } from "./schedule.ts";
+import { ModelState } from "./state.ts";
+import { inputNames, type Phases } from "./step-context.ts";
+import { stepOutputs, traceStep, type StepKind, type StepParts } from "./step.ts";
+
+export interface TrainingSettings {
+  /** Peak learning rate, already scaled by the global batch size. */
+  readonly lr: number;
+  readonly minLr: number;
+  readonly warmupEpochs: number;
+  readonly weightDecay: number;
+  readonly weightDecayEnd: number;
+  readonly momentum: number;
+  readonly momentumEnd: number;
+  readonly clipGrad: number;
+  readonly accumulation: number;
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+}
+
+export interface TrainingSpec {
+  readonly hooks: Hooks;
+  readonly views: readonly ViewGroupSpec[];
+  readonly run: RunInfo;
+  readonly backbone: Backbone;
+  readonly engine: Engine;
+  readonly optimizer: Optimizer;
+  readonly settings: TrainingSettings;
+  /** Steps also give every raw gradient. */
+  readonly outputGradients?: boolean;
+}
+
+export interface StepOutcome {
+  readonly finite: boolean;
+  /** Loss terms, total, gradient norm and metrics by name. */
+  readonly scalars: Readonly<Record<string, number>>;
+}
+
+export class Training {
+  readonly declarations: Declarations;
+  readonly state: ModelState;
+  readonly hooks: Hooks;
+  readonly engine: Engine;
+  private readonly parts: StepParts;
+  private readonly programs = new Map<string, Program>();
+
+  /** Runs the setup hook and declares every variable in the engine. No value is set yet. */
+  static async create(spec: TrainingSpec): Promise<Training> {
+    const declarations = new Declarations(spec.run, spec.backbone, spec.views);
+    const schedules = withScope("core", () => declareSchedules(declarations, spec.run, spec.settings));
+    await spec.hooks.setup.promise(declarations);
+    if (spec.hooks.relation.isUsed()) withScope("core", () => readPatchesForRelations(declarations));
+    if (declarations.passes.size === 0) throw errors.noPasses();
+    const copies = withScope("core", () => declareCopies(declarations));
+    return new Training(spec, declarations, { ...schedules, copies });
+  }
+
+  private constructor(spec: TrainingSpec, declarations: Declarations, schedules: StepParts["schedules"]) {
+    const { engine, hooks, optimizer, settings } = spec;
+    this.hooks = hooks;
+    this.engine = engine;
+    this.declarations = declarations;
+    this.state = new ModelState(engine, declarations, optimizer);
+    const accumulators = new Map<string, Variable>();
+    if (settings.accumulation > 1) {
+      for (const { name, shape } of this.state.trainable) {
+        accumulators.set(name, engine.variable(`accumulator/${name}`, shape));
+      }
+    }
+    const { mean, std, clipGrad, accumulation } = settings;
+    this.parts = {
+      declarations,
+      hooks,
+      state: this.state,
+      optimizer,
+      schedules,
+      mean,
+      std,
+      clipGrad,
+      accumulation,
+      accumulators,
+      outputGradients: spec.outputGradients,
+    };
+  }
+
+  /** Sets every variable to its start: drawn from the seed, or `values` by variable name. */
+  async initialize(values?: ReadonlyMap<string, Float32Array>): Promise<void> {
+    const { engine, state, declarations, parts } = this;
+    if (values) await engine.load(state.variables.map((v) => [v, values.get(v.name)!] as const));
+    else await engine.load(state.initialValues(declarations.run.seed));
+    await engine.load([...parts.accumulators.values()].map((v) => [v, new Float32Array(v.size)] as const));
+  }
+
+  /** The phases of an epoch; each combination has its own programs. */
+  phasesAt(epoch: number): Phases {
+    return Object.fromEntries([...this.declarations.phases.values()].map(({ name, at }) => [name, at(epoch)]));
+  }
+
+  /** Whether the program of this epoch is still to be captured. */
+  needsCapture(kind: StepKind, epoch: number): boolean {
+    return !this.programs.has(programKey(kind, this.phasesAt(epoch)));
+  }
+
+  /** The program of a kind and epoch, captured when first needed. */
+  async program(kind: StepKind, epoch: number): Promise<Program> {
+    const phases = this.phasesAt(epoch);
+    const key = programKey(kind, phases);
+    let program = this.programs.get(key);
+    if (!program) {
+      program = await this.engine.program(kind, traceStep(this.parts, kind, phases));
+      this.programs.set(key, program);
+    }
+    return program;
+  }
+
+  /** Traces every captured program again. Throws FROZEN_VALUE where a plugin's host state leaked into it. */
+  verify(): void {
+    for (const program of this.programs.values()) this.engine.verify(program);
+  }
+
+  /** Runs one micro-batch. Nothing changes when the outcome is not finite. */
+  async step(kind: StepKind, batch: ViewBatch, progress: Progress): Promise<StepOutcome> {
+    const program = await this.program(kind, progress.epoch);
+    const outputs = await program.run(this.feeds(batch, progress));
+    return {
+      finite: outputs[stepOutputs.finite]![0] === 1,
+      scalars: Object.fromEntries(
+        Object.entries(outputs)
+          .filter(([name, values]) => name !== stepOutputs.finite && values.length === 1)
+          .map(([name, values]) => [name, values[0]!]),
+      ),
+    };
+  }
+
+  /** Where the batch first gives something that is not finite. */
+  async firstNonFinite(kind: StepKind, batch: ViewBatch, progress: Progress): Promise<NonFinite | undefined> {
+    const program = await this.program(kind, progress.epoch);
+    return this.engine.firstNonFinite(program, this.feeds(batch, progress));
+  }
+
+  /** The value of every schedule at a step. */
+  schedulesAt(progress: Progress): Record<string, number> {
+    const entries = [...this.declarations.schedules.values()].map(({ name, at }) => [name, at(progress)] as const);
+    return Object.fromEntries(entries);
+  }
+
+  /** What the step's inputs are fed with; samplers run only for inputs that the program has. */
+  feeds(batch: ViewBatch, progress: Progress): Feeds {
+    const { declarations } = this;
+    const { seed } = declarations.run;
+    const feeds: Record<string, HostArray> = { [inputNames.labels]: batch.labels };
+    for (const [group, pixels] of batch.pixels) feeds[inputNames.pixels(group)] = pixels;
+    for (const [group, rects] of batch.rects) feeds[inputNames.rects(group)] = rects;
+    for (const [name, value] of Object.entries(this.schedulesAt(progress))) feeds[name] = Float32Array.of(value);
+    for (const input of declarations.inputs.values()) {
+      lazily(feeds, input.name, () =>
+        input.sample({
+          ...progress,
+          indices: batch.indices,
+          random: (...keys) => new Random(seed, input.name, progress.step, ...keys),
+        }),
+      );
+    }
+    for (const pass of declarations.passes.values()) {
+      if (pass.network.name !== STUDENT) continue;
+      lazily(feeds, inputNames.dropPath(pass.key), () => sampleDropPath(declarations, pass, batch, progress));
+    }
+    return feeds;
+  }
+}
+
+function programKey(kind: StepKind, phases: Phases): string {
+  return `${kind} ${JSON.stringify(phases)}`;
+}
+
+function lazily(feeds: Record<string, HostArray>, name: string, sample: () => HostArray): void {
+  let value: HostArray | undefined;
+  Object.defineProperty(feeds, name, { enumerable: true, get: () => (value ??= sample()) });
+}
+
+function declareSchedules(
+  declarations: Declarations,
+  run: RunInfo,
+  settings: TrainingSettings,
+): Omit<StepParts["schedules"], "copies"> {
+  const { lr, minLr, warmupEpochs, weightDecay, weightDecayEnd, momentum, momentumEnd } = settings;
+  const cosine = (name: string, at: (step: number) => number): ScheduleHandle =>
+    declarations.schedule(name, ({ step }) => at(step));
+  const { totalSteps } = run;
+  return {
+    lr: cosine("lr", cosineSchedule(lr, minLr, totalSteps, Math.round(warmupEpochs * run.stepsPerEpoch))),
+    weightDecay: cosine("weightDecay", cosineSchedule(weightDecay, weightDecayEnd, totalSteps)),
+    momentum: cosine("momentum", cosineSchedule(momentum, momentumEnd, totalSteps)),
+  };
+}
+
+/** A network that is copied every n steps is so at steps 0, n, 2 n … */
+function declareCopies(declarations: Declarations): ReadonlyMap<string, ScheduleHandle> {
+  const copies = new Map<string, ScheduleHandle>();
+  for (const { name, update } of declarations.networks.values()) {
+    if (typeof update !== "object") continue;
+    const { copyEvery } = update;
+    copies.set(
+      name,
+      declarations.schedule(`copy.${name}`, ({ step }) => (step % copyEvery === 0 ? 1 : 0)),
+    );
+  }
+  return copies;
+}
+
+/** Relations compare patch tokens: every view group's student pass and a teacher pass of the first group give them. */
+function readPatchesForRelations(declarations: Declarations): void {
+  const passOf = (network: string, group: string): PassDeclaration | undefined =>
+    [...declarations.passes.values()].find((p) => p.network.name === network && p.views.group === group);
+  const give = (network: typeof STUDENT | typeof TEACHER, group: string) => {
+    const existing = passOf(network, group);
+    if (existing) existing.patches = true;
+    else declarations.pass({ network: declarations.network(network), views: group, outputs: { patches: true } });
+  };
+  const [first] = declarations.views;
+  if (!first) return;
+  give(TEACHER, first.group);
+  for (const { group } of declarations.views) give(STUDENT, group);
+}
+
+/** [2 * depth, count * B]: 0 where the branch is dropped for the sample, else 1 / keep (arXiv 1603.09382). */
+function sampleDropPath(
+  declarations: Declarations,
+  pass: PassDeclaration,
+  batch: ViewBatch,
+  { step }: Progress,
+): Float32Array {
+  const { dropPathRates } = declarations.backbone;
+  const { count, group } = pass.views;
+  const samples = batch.indices.length;
+  const images = count * samples;
+  const keep = new Float32Array(2 * dropPathRates.length * images);
+  for (let view = 0; view < count; view++) {
+    for (let b = 0; b < samples; b++) {
+      const random = new Random(declarations.run.seed, "dropPath", step, group, view, batch.indices[b]!);
+      for (let branch = 0; branch < 2 * dropPathRates.length; branch++) {
+        const rate = dropPathRates[branch >> 1]!;
+        const kept = rate === 0 || !random.bernoulli(rate);
+        keep[branch * images + view * samples + b] = kept ? 1 / (1 - rate) : 0;
+      }
+    }
+  }
+  return keep;
+}

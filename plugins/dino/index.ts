@@ -1,0 +1,99 @@
+/**
+ * Self-distillation with no labels (DINO, arXiv 2104.14294): the student's class token of every view predicts
+ * the teacher's class token of every other global view, over K prototypes.
+ */
+import {
+  definePlugin,
+  linearWarmup,
+  ProjectionMlp,
+  PrototypeLayer,
+  tf,
+  z,
+  type LossContext,
+  type Network,
+  type StepContext,
+  type Tensor2D,
+  type UpdateContext,
+} from "../../core/plugin.ts";
+import { dinoLoss, nextCenter, teacherProbabilities } from "./loss.ts";
+
+const temperature = z.number().positive();
+
+export default definePlugin(
+  {
+    name: "dino",
+    api: "^1",
+    summary: "DINO: the class token of each view predicts the teacher's class token of the other global views.",
+    paper: "https://arxiv.org/abs/2104.14294",
+    after: ["multi-crop"],
+    options: z.strictObject({
+      weight: z.number().nonnegative().default(1).describe("weight of the loss; SERE's lambda_1"),
+      outDim: z.int().positive().default(65536).describe("K, the number of prototypes"),
+      hiddenDim: z.int().positive().default(2048),
+      bottleneckDim: z.int().positive().default(256),
+      headLayers: z.int().positive().default(3),
+      normLastLayer: z.boolean().default(true).describe("keep the student's prototypes at length 1"),
+      freezeLastLayerEpochs: z.number().nonnegative().default(1).describe("epochs without updates of the prototypes"),
+      studentTemp: temperature.default(0.1),
+      teacherTemp: temperature.default(0.04).describe("after its warm-up"),
+      warmupTeacherTemp: temperature.default(0.04),
+      warmupTeacherTempEpochs: z.int().nonnegative().default(0),
+      centerMomentum: z.number().min(0).max(1).default(0.9),
+      globalViews: z.string().default("global").describe("the view group that the teacher sees"),
+    }),
+  },
+  (hooks, { name, options }) => {
+    hooks.setup.tap(name, (setup) => {
+      const { embedDim } = setup.backbone;
+      const { hiddenDim, bottleneckDim, headLayers, outDim, normLastLayer, globalViews } = options;
+      const student = setup.network("student");
+      const teacher = setup.network("teacher");
+      const teacherPass = setup.pass({ network: teacher, views: globalViews, outputs: { cls: true } });
+      // The global views first: a view and the teacher's view of the same crop have the same index.
+      const groups = [...setup.views].sort((a, b) => Number(b.group === globalViews) - Number(a.group === globalViews));
+      const studentPasses = groups.map(({ group }) =>
+        setup.pass({ network: student, views: group, outputs: { cls: true } }),
+      );
+      const mlp = setup.head(
+        "projection",
+        new ProjectionMlp({ inDim: embedDim, hiddenDim, bottleneckDim, layers: headLayers }),
+      );
+      const prototypes = setup.head(
+        "projection.cls",
+        new PrototypeLayer({ inDim: bottleneckDim, outDim, normLastLayer }),
+      );
+      const center = setup.buffer("center", [1, outDim], { kind: "zeros" });
+      const temperatureAt = linearWarmup(
+        options.warmupTeacherTemp,
+        options.teacherTemp,
+        options.warmupTeacherTempEpochs,
+      );
+      const teacherTemp = setup.schedule("teacherTemp", ({ epoch }) => temperatureAt(epoch));
+      const unfrozen = setup.schedule("lastLayerOpen", ({ epoch }) =>
+        Math.floor(epoch) < options.freezeLastLayerEpochs ? 0 : 1,
+      );
+      setup.gate([prototypes], unfrozen);
+
+      const logits = (step: StepContext, network: Network, cls: Tensor2D) =>
+        step.apply(prototypes, network, step.apply(mlp, network, cls));
+      const teacherLogits = (step: LossContext | UpdateContext) =>
+        step.once("dino.teacherLogits", () => logits(step, teacher, step.output(teacherPass).clsToken!));
+
+      hooks.loss.tap(name, (losses, step) => {
+        const tokens = studentPasses.map((pass) => step.output(pass).clsToken!);
+        const loss = dinoLoss({
+          teacher: teacherProbabilities(teacherLogits(step), step.read(center), step.value(teacherTemp)),
+          student: logits(step, student, tf.concat(tokens)),
+          batchSize: setup.run.batchSize,
+          studentTemp: options.studentTemp,
+        });
+        losses.add(name, options.weight, loss);
+      });
+
+      hooks.update.tap(name, (step) => {
+        const batchMean = step.batch.mean(tf.mean(teacherLogits(step), 0, true));
+        step.write(center, nextCenter(step.read(center), batchMean, options.centerMomentum));
+      });
+    });
+  },
+);

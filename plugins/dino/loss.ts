@@ -1,0 +1,59 @@
+/** The equations of DINO (arXiv 2104.14294, section 3.1) over a batch of views. */
+import { constant, float32, softmaxCrossEntropy, tf, type Tensor2D } from "../../core/plugin.ts";
+
+/**
+ * The teacher's sharpened and centered distribution:  P_t = softmax((g_t - c) / tau_t).
+ *
+ * @param logits [G * B, K] g_t, view-major
+ * @param center [1, K] c
+ * @param temperature scalar tau_t
+ */
+export function teacherProbabilities(logits: Tensor2D, center: tf.Tensor, temperature: tf.Tensor): Tensor2D {
+  return float32(() => tf.softmax(tf.div(tf.sub(logits, center), temperature)));
+}
+
+/**
+ * Cross-entropy of every student view with every teacher view but its own, eq. 3, each ordered pair with the
+ * same weight and the mean over the batch:
+ *
+ *   L = 1 / (G (V - 1)) sum_{q < G} sum_{v < V, v != q} mean_b H(P_t(q, b), P_s(v, b))
+ *
+ * H is linear in the teacher's side, so each student view is compared once, with the mean of its teachers.
+ *
+ * @param teacher [G * B, K] probabilities of the G global views, view-major
+ * @param student [V * B, K] logits of all V views, the global ones first
+ * @returns scalar; no gradient to the teacher
+ */
+export function dinoLoss({
+  teacher,
+  student,
+  batchSize,
+  studentTemp,
+}: {
+  teacher: Tensor2D;
+  student: Tensor2D;
+  batchSize: number;
+  studentTemp: number;
+}): tf.Scalar {
+  return float32(() => {
+    const globals = teacher.shape[0] / batchSize;
+    const views = student.shape[0] / batchSize;
+    const targets = tf.split(teacher, globals) as Tensor2D[];
+    const meanOf = (some: Tensor2D[]) => tf.div(tf.addN(some), some.length) as Tensor2D;
+    const ofGlobal = targets.map((_, v) => (globals > 1 ? meanOf(targets.filter((_, q) => q !== v)) : targets[0]!));
+    const ofLocal = meanOf(targets);
+    const labels = Array.from({ length: views }, (_, v) => ofGlobal[v] ?? ofLocal);
+    const pairs = globals * (views - 1);
+    const weights = Float32Array.from({ length: views * batchSize }, (_, row) => {
+      const teachers = row < globals * batchSize ? globals - 1 : globals;
+      return teachers / (pairs * batchSize);
+    });
+    const losses = softmaxCrossEntropy(tf.concat(labels), tf.div(student, studentTemp));
+    return tf.sum(tf.mul(losses, constant(weights, [weights.length]))) as tf.Scalar;
+  });
+}
+
+/** c <- m c + (1 - m) mean(g_t), eq. 4; `batchMean` is the mean of the teacher's logits, [1, K]. */
+export function nextCenter(center: tf.Tensor, batchMean: tf.Tensor, momentum: number): tf.Tensor {
+  return tf.add(tf.mul(center, momentum), tf.mul(batchMean, 1 - momentum));
+}
