@@ -136,6 +136,44 @@ export const errors = {
     message: `plugin "${plugin}" compares the relation "${relation}"; ${known.length > 0 ? `there is ${known.join(", ")}` : "nobody adds any"}`,
     fix: "add it in the relation hook, for teacher and student",
   })),
+  // --- training and checkpoints --------------------------------------------------------------------------
+  notFinite: coded(
+    "NOT_FINITE",
+    (step: number, terms: readonly string[], origin: { op: string; scope: string } | undefined) => ({
+      message:
+        `step ${step} is not finite (${terms.length > 0 ? terms.join(", ") : "gradients"})` +
+        (origin ? `; the first such value is the result of ${origin.op} in ${origin.scope}` : ""),
+      fix: "the last good state was kept and saved; lower train.lr, raise the temperatures, or use fp32, then resume",
+    }),
+  ),
+  checkpointWrite: coded("CHECKPOINT_WRITE", (path: string, cause: unknown) => ({
+    message: `the checkpoint ${path} could not be written: ${cause instanceof Error ? cause.message : String(cause)}`,
+    fix: "make the run folder writable and free some space; earlier checkpoints are untouched",
+  })),
+  checkpointDamaged: coded("CHECKPOINT_DAMAGED", (path: string, cause: unknown) => ({
+    message: `the checkpoint ${path} is damaged: ${cause instanceof Error ? cause.message : String(cause)}`,
+    fix: "resume from an earlier checkpoint of the run; delete this one",
+  })),
+  checkpointMissing: coded("CHECKPOINT_MISSING", (folder: string) => ({
+    message: `there is no whole checkpoint in ${folder}`,
+    fix: "name a run folder that has one, or train without --resume",
+  })),
+  checkpointMismatch: coded(
+    "CHECKPOINT_MISMATCH",
+    (missing: readonly string[], unexpected: readonly string[], reshaped: readonly string[]) => {
+      const list = (names: readonly string[]) =>
+        names.slice(0, 3).join(", ") + (names.length > 3 ? ` and ${names.length - 3} more` : "");
+      const parts = [
+        reshaped.length > 0 ? `of another shape: ${list(reshaped)}` : "",
+        missing.length > 0 ? `missing: ${list(missing)}` : "",
+        unexpected.length > 0 ? `not in this model: ${list(unexpected)}` : "",
+      ].filter((part) => part !== "");
+      return {
+        message: `the checkpoint is of another model: ${parts.join("; ")}`,
+        fix: "resume with the backbone and plugins that the checkpoint was trained with",
+      };
+    },
+  ),
   // --- engine --------------------------------------------------------------------------------------------
   libraryNotLoaded: coded("LIBRARY_NOT_LOADED", (file: string, cause: unknown) => ({
     message: `libtensorflow could not be loaded from ${file}: ${cause instanceof Error ? cause.message : String(cause)}`,
@@ -212,6 +250,44 @@ export const errors = {
   programFeed: coded("PROGRAM_FEED", (program: string, input: string, want: number, got: number | undefined) => ({
     message: `program "${program}" needs ${want} values for "${input}", got ${got ?? "none"}`,
     fix: `return ${want} values from the sampler of "${input}"`,
+  })),
+  // --- libtensorflow: finding and installing --------------------------------------------------------------
+  libraryPath: coded("LIBRARY_PATH", (source: string, directory: string, names: string) => ({
+    message: `${source} names ${directory}, which does not hold libtensorflow (${names})`,
+    fix: "give the folder that holds both files, or leave it out: relata then finds or installs the library itself",
+  })),
+  platformUnsupported: coded("PLATFORM_UNSUPPORTED", (platform: string, gpu: boolean, known: readonly string[]) => ({
+    message: `there is no ${gpu ? "GPU build of libtensorflow" : "libtensorflow"} to install for ${platform}, only for ${known.join(", ")}`,
+    fix: gpu
+      ? "set train.device to cpu, or run on Linux x64 with an NVIDIA GPU"
+      : "point RELATA_TENSORFLOW to a folder with libtensorflow, or set train.engine to eager and train.backend to cpu",
+  })),
+  pipMissing: coded("PIP_MISSING", () => ({
+    message: "neither pip (20.3 or newer) nor uv was found, with which relata downloads libtensorflow",
+    fix: "install Python's pip or uv; or give a TensorFlow wheel: `relata setup --wheel FILE`; or set train.engine to eager and train.backend to cpu",
+  })),
+  downloadFailed: coded("DOWNLOAD_FAILED", (what: string, pip: string, lastLines: string) => ({
+    message: `${pip} could not download ${what}:\n  ${lastLines || "it said nothing"}`,
+    fix: "check the network and pip's configuration; or download the wheel elsewhere and run `relata setup --wheel FILE`",
+  })),
+  wheelInvalid: coded("WHEEL_INVALID", (file: string, problem: string) => ({
+    message: `${file} ${problem}`,
+    fix: "download it again, or leave out --wheel: relata then downloads the right one",
+  })),
+  wheelChecksum: coded("WHEEL_CHECKSUM", (file: string, want: string, got: string) => ({
+    message: `${file} has the SHA-256 ${got}, but the published wheel has ${want}`,
+    fix: "it is damaged or not the original: download it again",
+  })),
+  diskFull: coded("DISK_FULL", (directory: string, needBytes?: number, freeBytes?: number) => ({
+    message:
+      needBytes === undefined || freeBytes === undefined
+        ? `the disk of ${directory} is full`
+        : `${directory} needs ${(needBytes / 1e9).toFixed(1)} GB, but its disk has ${(freeBytes / 1e9).toFixed(1)} GB left`,
+    fix: "free some space, or choose another disk for the cache with RELATA_CACHE",
+  })),
+  cacheNotWritable: coded("CACHE_NOT_WRITABLE", (directory: string, cause: unknown) => ({
+    message: `the cache ${directory} cannot be written: ${cause instanceof Error ? cause.message : String(cause)}`,
+    fix: "choose another folder with RELATA_CACHE",
   })),
   // --- services ------------------------------------------------------------------------------------------
   serviceNotBound: coded("SERVICE_NOT_BOUND", (service: string) => ({

@@ -6,6 +6,7 @@ import {
   BatchMatMul,
   GatherV2,
   registerKernel,
+  reshape,
   unregisterKernel,
   _FusedMatMul,
   type KernelConfig,
@@ -35,16 +36,27 @@ function product(backend: NodeBackend, a: TensorInfo, b: TensorInfo, transposeA:
 const batchMatMul: Kernel = (backend, { a, b }, { transposeA, transposeB }) =>
   product(backend, a!, b!, Boolean(transposeA), Boolean(transposeB));
 
+/** tf.fused.matMul hands plain matrices over as batches of one: they become rank-2 products again. */
 const fusedMatMul: Kernel = (backend, { a, b, bias, preluActivationWeights }, attributes) => {
-  let y = product(backend, a!, b!, Boolean(attributes["transposeA"]), Boolean(attributes["transposeB"]));
+  const plain = a!.shape[0] === 1 && b!.shape[0] === 1;
+  const [left, right] = plain ? [withoutBatch(backend, a!), withoutBatch(backend, b!)] : [a!, b!];
+  let y = product(backend, left, right, Boolean(attributes["transposeA"]), Boolean(attributes["transposeB"]));
   if (bias) y = backend.executeSingleOutput("BiasAdd", [float, attr.string("data_format", "NHWC")], [y, bias]);
-  return backend.applyActivation(
+  y = backend.applyActivation(
     y,
     (attributes["activation"] as string | undefined) ?? "linear",
     preluActivationWeights as Tensor | undefined,
     attributes["leakyreluAlpha"] as number | undefined,
   );
+  return plain ? reshape(y, [1, ...y.shape]) : y;
 };
+
+function withoutBatch(backend: NodeBackend, x: TensorInfo): Tensor {
+  const shape = x.shape.slice(1);
+  const id = backend.binding.createTensor([shape.length], DataType.INT32, Int32Array.from(shape));
+  const target = backend.createOutputTensor({ id, shape: [shape.length], dtype: DataType.INT32 });
+  return backend.executeSingleOutput("Reshape", [float, attr.type("Tshape", DataType.INT32)], [x, target]);
+}
 
 /** tfjs-node-gpu's own kernel reads the indices to check them. TensorFlow checks them itself. */
 const gather: Kernel = (backend, { x, indices }, { axis, batchDims }) => {
@@ -65,9 +77,6 @@ const gather: Kernel = (backend, { x, indices }, { axis, batchDims }) => {
 const softmaxCrossEntropy: Kernel = (backend, { logits, labels }) =>
   backend.executeMultipleOutputs("SoftmaxCrossEntropyWithLogits", [float], [logits!, labels!], 2);
 
-const rgbToHsv: Kernel = (backend, { images }) => backend.executeSingleOutput("RGBToHSV", [float], [images!]);
-const hsvToRgb: Kernel = (backend, { images }) => backend.executeSingleOutput("HSVToRGB", [float], [images!]);
-
 const replaced: Record<string, Kernel> = {
   [BatchMatMul]: batchMatMul,
   [_FusedMatMul]: fusedMatMul,
@@ -76,8 +85,6 @@ const replaced: Record<string, Kernel> = {
 
 const added: Record<string, Kernel> = {
   RelataSoftmaxCrossEntropy: softmaxCrossEntropy,
-  RelataRgbToHsv: rgbToHsv,
-  RelataHsvToRgb: hsvToRgb,
 };
 
 /** Registers the kernels above for a backend that already has tfjs-node-gpu's. */

@@ -1,7 +1,7 @@
 /**
- * Weighted k-NN classification of frozen features, the protocol of Wu et al. (arXiv 1805.01978, section 3.4)
- * that DINO (arXiv 2104.14294, appendix) reports: cosine similarity of L2-normalised features, and each of the
- * k neighbours votes for its class with weight exp(similarity / T).
+ * Weighted k-NN classification of frozen features, the protocol of Wu et al. (arXiv 1805.01978)
+ * that DINO (arXiv 2104.14294) reports: cosine similarity of L2-normalised features, and each of the k
+ * neighbours votes for its class with weight exp(similarity / T).
  */
 import { errors } from "../errors.ts";
 import type { Features } from "./features.ts";

@@ -1,10 +1,10 @@
 /**
  * The baseline that knows nothing: the pixels themselves as features.
  *
- * Protocol: each image is shrunk to 16 x 16 by the mean over areas, normalised per channel with ImageNet's mean
- * and deviation (as the network's own input is), and flattened to 768 numbers; compared by cosine like any
- * other feature. On emoji (each of 1,911 Twitter drawings searched among the 1,911 Google ones, 64 px on white)
- * it finds the same emoji for 36.8 % and one of the same category for 59.4 %.
+ * Protocol: each image is shrunk to 16 x 16 by the mean over areas, normalised per channel with ImageNet's
+ * mean and deviation (as the network's own input is), and flattened to 768 numbers; compared by cosine like
+ * any other feature. On emoji (each of 1,911 Twitter drawings searched among the 1,911 Google ones, 64 px on
+ * white) it finds the same emoji for 36.8 % and one of the same category for 59.4 %.
  */
 import { errors } from "../errors.ts";
 import type { Features } from "./features.ts";
@@ -52,7 +52,7 @@ export function rawPixelFeatures(
   return { data, count: images.length, dim };
 }
 
-/** Per pixel: the cells it falls into (more when enlarging), weighted so that each cell's weights sum to 1. */
+/** Per pixel: the cells it falls into, weighted so that each cell's weights sum to 1. */
 function areaWeights(size: number, cells: number): { cell: number; weight: number }[][] {
   const perCell = size / cells;
   return Array.from({ length: size }, (_, pixel) => {

@@ -1,6 +1,6 @@
 /**
- * Same-item retrieval: query i must find bank row i among all bank rows by cosine similarity. With two
- * drawings of each item as queries and bank it asks for the item; with two views of each image, for the image.
+ * Same-item retrieval: query i must find bank row i among all bank rows by cosine similarity. Queries and
+ * bank may be two drawings of each item, or two views of each image.
  */
 import { errors } from "../errors.ts";
 import type { Features } from "./features.ts";

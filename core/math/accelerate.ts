@@ -2,10 +2,14 @@
  * Kernels that a backend may offer for a whole formula. They are optional: without them the portable body
  * runs. They have no gradient of their own, so call `accelerated` inside `withGradient`.
  *
- * | kernel                     | inputs                        | attributes | outputs                                |
- * | -------------------------- | ----------------------------- | ---------- | -------------------------------------- |
- * | RelataSoftmaxCrossEntropy  | logits [R, K], labels [R, K]  | none       | loss [R] = -sum_k labels log softmax,  |
- * |                            | (rows of labels sum to 1)     |            | gradient [R, K] = softmax - labels     |
+ * | kernel                    | inputs                            | outputs                                     |
+ * | ------------------------- | --------------------------------- | ------------------------------------------- |
+ * | RelataLinear              | x [R, I], weight [O, I], bias [O] | x weight^T + bias [R, O]                    |
+ * | RelataSoftmaxCrossEntropy | logits [R, K], labels [R, K]      | loss [R] = -sum_k labels log softmax,       |
+ * |                           | (rows of labels sum to 1)         | its gradient [R, K] = softmax - labels      |
+ *
+ * None of them has attributes. RelataLinear is there because tf.fused.matMul hands its kernel reshaped copies of
+ * rank 3, which a mixed-precision engine would cast a second time.
  */
 import * as tf from "@tensorflow/tfjs-core";
 

@@ -108,7 +108,13 @@ function attendGradient(dy: tf.Tensor2D, shape: SegmentShape, saved: Attended): 
 }
 
 function unpack(rows: tf.Tensor2D, sizes: number[]): tf.Tensor2D[] {
-  return sizes.length === 1 ? [rows] : tf.split(rows, sizes, 0);
+  if (sizes.length === 1) return [rows];
+  let from = 0;
+  return sizes.map((size) => {
+    const part = tf.slice(rows, [from, 0], [size, -1]);
+    from += size;
+    return part;
+  });
 }
 
 function pack(parts: tf.Tensor2D[]): tf.Tensor2D {

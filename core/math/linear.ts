@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
+import { accelerated } from "./accelerate.ts";
 import { withGradient } from "./with-gradient.ts";
 
 /**
@@ -15,10 +16,12 @@ export function linear(x: tf.Tensor2D, weight: tf.Tensor, bias?: tf.Tensor): tf.
   if (bias === undefined) return tf.matMul(x, weight as tf.Tensor2D, false, true);
   return withGradient(
     [x, weight, bias],
-    () => ({
-      value: tf.fused.matMul({ a: x, b: weight, transposeB: true, bias }) as tf.Tensor2D,
-      saved: [x, weight],
-    }),
+    () => {
+      const [value] = accelerated("RelataLinear", { x, weight, bias }, {}, () => [
+        tf.fused.matMul({ a: x, b: weight, transposeB: true, bias }),
+      ]);
+      return { value: value as tf.Tensor2D, saved: [x, weight] };
+    },
     (dy, [x, weight]) => [tf.matMul(dy, weight), tf.matMul(dy, x, true), tf.sum(dy, 0)],
   );
 }

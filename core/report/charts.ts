@@ -1,5 +1,5 @@
 /**
- * Line charts as inline SVG. The SVG is stretched to its box and holds only lines, whose width does not scale;
+ * Line charts as inline SVG. The SVG is stretched to its box and holds lines only, of constant width;
  * all text is HTML beside it, so that it stays as readable on a phone as on a wide screen.
  */
 import type { Baseline } from "../eval/card.ts";
@@ -54,8 +54,9 @@ const lossOf = ({ name, notFinite }: Line) => `${name} ${notFinite === 1 ? "once
 /** Names and last values; the one line of a chart needs neither its name nor its colour. */
 function legend(chart: Chart, lines: readonly Line[]): Markup {
   const named = lines.length > 1 || chart.percent;
-  const item = ({ name, colour, last }: Line) =>
-    markup`<li>${named ? markup`<i style="background:${colour}"></i>${name} ` : "last "}<b>${show(chart, last)}</b></li>`;
+  const label = ({ name, colour }: Line) =>
+    named ? markup`<i style="background:${colour}"></i>${name}` : "last";
+  const item = (line: Line) => markup`<li>${label(line)} <b>${show(chart, line.last)}</b></li>`;
   return markup`<ul class="legend">${lines.map(item)}</ul>`;
 }
 
@@ -64,21 +65,22 @@ function plot(chart: Chart, lines: readonly Line[], x: Axis, y: Axis): Markup {
   const up = (value: number) => (value - y.low) / (y.high - y.low);
   const at: Place = (px, py) => `${round(right(px) * WIDTH)} ${round((1 - up(py)) * HEIGHT)}`;
   const level = (value: number) => `M${at(x.low, value)}H${WIDTH}`;
+  const words = inWords(chart, lines);
   const yTicks = ticksOf(y, chart.size === "small" ? 4 : 6, chart.percent);
   const xTicks = ticksOf(x, chart.size === "wide" ? 9 : 5, false);
   return markup`<div class="plot" data-chart="${hoverData(chart, lines, x)}">
     ${yTicks.map((t) => markup`<span class="y" style="bottom:${share(up(t.value))}">${t.text}</span>`)}
-    <svg viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none" role="img" aria-label="${inWords(chart, lines)}">
+    <svg viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none" role="img" aria-label="${words}">
       ${yTicks.map((t) => stroke(level(t.value), "var(--rule)", 1))}
       ${chart.baselines.map((b) => stroke(level(b.value), "var(--muted)", 1.25, "5 4"))}
       ${lines.map((line) => band(line, at))}
       ${lines.map((line) => stroke(path(line.stretches, at), line.colour, 2))}
       ${lines.map((line) => dots(line, at))}
     </svg>
-    ${chart.baselines.map((baseline) => {
-      const side = crowded(baseline, chart.baselines, up) ? "under" : "over";
-      const place = `bottom:${share(up(baseline.value))}`;
-      return markup`<span class="baseline ${side}" style="${place}">${baseline.name} ${show(chart, baseline.value)}</span>`;
+    ${chart.baselines.map((b) => {
+      const side = crowded(b, chart.baselines, up) ? "under" : "over";
+      const name = `${b.name} ${show(chart, b.value)}`;
+      return markup`<span class="baseline ${side}" style="bottom:${share(up(b.value))}">${name}</span>`;
     })}
     ${xTicks.map((t) => markup`<span class="x" style="left:${share(right(t.value))}">${t.text}</span>`)}
     <span class="x-label">${chart.xLabel}</span>

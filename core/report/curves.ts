@@ -41,7 +41,7 @@ const SCHEDULES: Record<string, string> = {
 };
 
 /**
- * One chart per group of names in the log: the loss and its terms first, then evaluations, schedules, the rest.
+ * One chart per group of names in the log: the loss and its terms, then evaluations, then all else.
  *
  * @param baselines by name in the log ("knn/top1").
  */
@@ -72,13 +72,16 @@ export function chartsFromMetrics(
 
 const ORDER = ["wide", "half", "small"];
 
+const COORDINATES = new Set(["step", "epoch", "time"]);
+
 function pointsByName(records: readonly MetricsRecord[]): Map<string, Point[]> {
   const names = new Map<string, Point[]>();
-  for (const { step: _step, time: _time, epoch, ...values } of records) {
-    for (const [name, y] of Object.entries(values)) {
-      const points = names.get(name);
-      if (points) points.push({ x: epoch, y });
-      else names.set(name, [{ x: epoch, y }]);
+  for (const record of records) {
+    for (const [name, y] of Object.entries(record)) {
+      if (COORDINATES.has(name)) continue;
+      const points = names.get(name) ?? [];
+      points.push({ x: record.epoch, y });
+      names.set(name, points);
     }
   }
   return names;

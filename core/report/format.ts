@@ -1,6 +1,7 @@
 /** 0.3684 -> "36.8 %", with a space that does not break. */
-export function percent(value: number, decimals = 1): string {
-  return `${(value * 100).toFixed(decimals)}\u00a0%`;
+export function percent(value: number): string {
+  if (Number.isNaN(value)) return "not finite";
+  return `${(value * 100).toFixed(1)}\u00a0%`;
 }
 
 /** At most four significant digits; very small and very large numbers with an exponent. */

@@ -2,7 +2,8 @@
 export const HOVER = `
 for (const plot of document.querySelectorAll(".plot")) {
   const { percent, label, low, high, lines } = JSON.parse(plot.dataset.chart);
-  const show = (v) => percent ? (v * 100).toFixed(1) + "\\u00a0%" : Math.abs(v) < 1e-3 && v ? v.toExponential(2) : String(+v.toPrecision(4));
+  const plain = (v) => Math.abs(v) < 1e-3 && v ? v.toExponential(2) : String(+v.toPrecision(4));
+  const show = (v) => percent ? (v * 100).toFixed(1) + "\\u00a0%" : plain(v);
   const cursor = document.createElement("div");
   const tip = document.createElement("div");
   cursor.className = "cursor";

@@ -50,7 +50,8 @@ export function overlaySvg(
   height: number,
 ): string {
   const rect = (x: number, y: number, w: number, h: number, style: string) =>
-    `<rect x="${round(x * width)}" y="${round(y * height)}" width="${round(w * width)}" height="${round(h * height)}" ${style}/>`;
+    `<rect x="${round(x * width)}" y="${round(y * height)}" ` +
+    `width="${round(w * width)}" height="${round(h * height)}" ${style}/>`;
   const parts: string[] = [];
   if (mask) {
     const { rows, columns, cells } = mask;

@@ -64,7 +64,7 @@ export class MetricsLog {
 }
 
 /**
- * All complete lines of a log, in order. An unfinished last line, of a crash or a run in progress, is left out.
+ * All complete lines of a log, in order. An unfinished last line, of a crash or a running run, is left out.
  *
  * @throws METRICS_CORRUPT for a complete line that is no record.
  */

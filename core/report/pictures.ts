@@ -28,15 +28,21 @@ function key(images: readonly AnnotatedImage[]): Markup {
 }
 
 async function viewSample({ name, source, views }: ViewSample): Promise<Markup> {
-  const shown = views.map(
-    async (view) => markup`<figure class="view ${view.kind}">
-      ${await picture(view, `${view.name} of ${name}`)}
-      <figcaption>${view.name}</figcaption>
-    </figure>`,
-  );
+  const shown = (kind: string) =>
+    views
+      .filter((view) => view.kind === kind)
+      .map(
+        async (view) => markup`<figure class="view">
+          ${await picture(view, `${view.name} of ${name}`)}
+          <figcaption>${view.name}</figcaption>
+        </figure>`,
+      );
   return markup`<article class="card sample">
     <figure>${await picture(source, `${name}, whole image`)}<figcaption>${name}</figcaption></figure>
-    <div class="views">${await Promise.all(shown)}</div>
+    <div class="views">
+      <div class="global">${await Promise.all(shown("global"))}</div>
+      <div class="local">${await Promise.all(shown("local"))}</div>
+    </div>
   </article>`;
 }
 
@@ -52,7 +58,7 @@ export async function retrievals({ retrievals = [] }: ReportData): Promise<Conte
 async function example({ query, answers }: RetrievalExample): Promise<Markup> {
   const rows = answers.map(
     async ({ by, neighbours }) => markup`<div class="answer">
-      <p class="by">nearest by ${by}: ${verdict(neighbours)}</p>
+      <p class="by">${by}: ${verdict(neighbours)}</p>
       <div class="found">${await Promise.all(neighbours.map(foundImage))}</div>
     </div>`,
   );
@@ -87,6 +93,7 @@ async function picture(annotated: AnnotatedImage, alt: string, over?: Markup): P
   const { width, height } = image;
   const data = (await encodePng(image)).toString("base64");
   const overlay = boxes || mask ? new Markup(overlaySvg(annotated, width, height)) : undefined;
-  const img = markup`<img src="data:image/png;base64,${data}" width="${width}" height="${height}" alt="${alt}">`;
+  const src = `data:image/png;base64,${data}`;
+  const img = markup`<img src="${src}" width="${width}" height="${height}" alt="${alt}">`;
   return markup`<span class="picture">${img}${overlay}${over}</span>`;
 }

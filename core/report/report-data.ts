@@ -4,6 +4,7 @@ import type { MetricsRecord } from "./metrics-log.ts";
 
 export type RunStatus = "running" | "finished" | "stopped" | "failed";
 
+/** Numbers are rounded and grouped for reading: give what must stay as it is, like a seed, as text. */
 export interface Fact {
   readonly name: string;
   readonly value: string | number;

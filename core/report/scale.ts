@@ -83,7 +83,7 @@ export function ticksOf({ low, high }: Axis, most: number, percent: boolean): Ti
 
 /** As many decimals as the step needs. */
 function tickText(value: number, step: number, percent: boolean): string {
-  if (!percent && value !== 0 && step < 1e-4) return number(value);
+  if (!percent && step < 1e-4) return number(value);
   const scale = percent ? 100 : 1;
   const decimals = Math.max(0, -Math.floor(Math.log10(step * scale) + 1e-9));
   return (value * scale).toFixed(decimals) + (percent ? "\u00a0%" : "");

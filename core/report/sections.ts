@@ -95,10 +95,11 @@ function evaluation({ card, figures }: EvalResult): Markup {
     <td class="number own">${percent(figure.value)} <small>±\u00a0${error(figure.value)}</small></td>
     ${compared.map((name) => other(figure, name))}
   </tr>`;
+  const head = (name: string) => markup`<th class="number">${name}</th>`;
   return markup`<article class="card result">
     <div class="scroll"><table>
       <caption>${upper(card.task)}</caption>
-      <thead><tr><td></td>${[card.network, ...compared].map((name) => markup`<th class="number">${name}</th>`)}</tr></thead>
+      <thead><tr><td></td>${[card.network, ...compared].map(head)}</tr></thead>
       <tbody>${figures.map(row)}</tbody>
     </table></div>
     <p class="protocol">${protocol(card)}</p>

@@ -62,8 +62,12 @@ export class ModelState {
 
   /** The values that training starts from; they depend on the seed and each variable's name alone. */
   *initialValues(seed: number): Generator<readonly [Variable, Float32Array]> {
+    let last: { purpose: string; value: Float32Array } | undefined;
     for (const { variable, init, purpose } of this.initials) {
-      yield [variable, initialValue(init, variable.size, new Random(seed, "init", purpose))];
+      if (last?.purpose !== purpose) {
+        last = { purpose, value: initialValue(init, variable.size, new Random(seed, "init", purpose)) };
+      }
+      yield [variable, last.value];
     }
   }
 

@@ -7,6 +7,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { BackboneSegment } from "../backbone.ts";
 import type {
+  AugmentContext,
   BackboneOutput,
   LossContext,
   LossSink,
@@ -20,10 +21,11 @@ import type {
 import type { Trace, Tracer, Variable } from "../engine/engine.ts";
 import { errors } from "../errors.ts";
 import type { Hooks } from "../hooks.ts";
-import { constant, float32, stopGradient } from "../math/index.ts";
+import { float32, stopGradient } from "../math/index.ts";
 import { currentScope, pluginOf } from "../scopes.ts";
 import { PassOutput } from "./backbone-output.ts";
 import { STUDENT, type Declarations, type PassDeclaration } from "./declarations.ts";
+import { normalise, unitPixels, type Normalisation } from "./pixels.ts";
 import { clipByNorm, type Optimizer, type OptimizerStep } from "./optimizer.ts";
 import { Relations } from "./relations.ts";
 import type { ModelState } from "./state.ts";
@@ -46,9 +48,7 @@ export interface StepParts {
     /** By network: 1 in steps in which it is copied. */
     readonly copies: ReadonlyMap<string, ScheduleHandle>;
   };
-  /** Per channel, of pixels in 0..1. */
-  readonly mean: readonly number[];
-  readonly std: readonly number[];
+  readonly normalisation: Normalisation;
   /** Per tensor; 0 clips nothing. */
   readonly clipGrad: number;
   /** Micro-batches per update. */
@@ -118,18 +118,15 @@ class StepTrace {
   /** Augmented, normalised pixels of a view group, [count * B, S, S, C]; once a step. */
   private readonly pixels = (name: string): tf.Tensor4D =>
     this.context.remember(`pixels/${name}`, () => {
-      const { declarations, hooks, mean, std } = this.parts;
+      const { declarations, hooks } = this.parts;
       const views = declarations.viewGroup(name);
       const { batchSize, channels } = declarations.run;
       const shape = [views.count * batchSize, views.size, views.size, channels] as const;
-      return float32(() => {
-        const bytes = this.context.input(inputNames.pixels(name), shape, "uint8") as tf.Tensor4D;
-        const images = tf.div(bytes, 255) as tf.Tensor4D;
-        const augmented = hooks.augment.call(images, Object.assign(Object.create(this.context), { views }));
-        if (augmented.shape.join() !== shape.join()) throw errors.augmentShape(name, shape, augmented.shape);
-        const perChannel = (values: readonly number[]) => constant(Float32Array.from(values), [1, 1, 1, channels]);
-        return tf.div(tf.sub(augmented, perChannel(mean)), perChannel(std)) as tf.Tensor4D;
-      });
+      const bytes = this.context.input(inputNames.pixels(name), shape, "uint8") as tf.Tensor4D;
+      const context = Object.assign(Object.create(this.context) as AugmentContext, { views });
+      const augmented = float32(() => hooks.augment.call(unitPixels(bytes), context));
+      if (augmented.shape.join() !== shape.join()) throw errors.augmentShape(name, shape, augmented.shape);
+      return normalise(augmented, this.parts.normalisation);
     });
 
   /** Runs passes; those of one network go through the blocks together. */

@@ -12,6 +12,7 @@ import { Random } from "../random.ts";
 import { withScope } from "../scopes.ts";
 import { Declarations, STUDENT, TEACHER, type PassDeclaration } from "./declarations.ts";
 import type { Optimizer } from "./optimizer.ts";
+import type { Normalisation } from "./pixels.ts";
 import { cosineSchedule } from "./schedule.ts";
 import { ModelState } from "./state.ts";
 import { inputNames, type Phases } from "./step-context.ts";
@@ -28,8 +29,7 @@ export interface TrainingSettings {
   readonly momentumEnd: number;
   readonly clipGrad: number;
   readonly accumulation: number;
-  readonly mean: readonly number[];
-  readonly std: readonly number[];
+  readonly normalisation: Normalisation;
 }
 
 export interface TrainingSpec {
@@ -56,6 +56,7 @@ export class Training {
   readonly hooks: Hooks;
   readonly engine: Engine;
   private readonly parts: StepParts;
+  readonly normalisation: Normalisation;
   private readonly programs = new Map<string, Program>();
 
   /** Runs the setup hook and declares every variable in the engine. No value is set yet. */
@@ -74,6 +75,7 @@ export class Training {
     this.hooks = hooks;
     this.engine = engine;
     this.declarations = declarations;
+    this.normalisation = settings.normalisation;
     this.state = new ModelState(engine, declarations, optimizer);
     const accumulators = new Map<string, Variable>();
     if (settings.accumulation > 1) {
@@ -81,15 +83,14 @@ export class Training {
         accumulators.set(name, engine.variable(`accumulator/${name}`, shape));
       }
     }
-    const { mean, std, clipGrad, accumulation } = settings;
+    const { normalisation, clipGrad, accumulation } = settings;
     this.parts = {
       declarations,
       hooks,
       state: this.state,
       optimizer,
       schedules,
-      mean,
-      std,
+      normalisation,
       clipGrad,
       accumulation,
       accumulators,

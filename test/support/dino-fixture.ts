@@ -77,8 +77,7 @@ export const settings: TrainingSettings = {
   momentumEnd: 1,
   clipGrad: 0.3,
   accumulation: 1,
-  mean: [0, 0, 0],
-  std: [1, 1, 1],
+  normalisation: { mean: [0, 0, 0], std: [1, 1, 1] },
 };
 
 export const dinoOptions = {

@@ -1,0 +1,12 @@
+/** The entry of a data worker's thread. */
+import { move } from "piscina";
+import { DecodeCache } from "./decode-cache.ts";
+import { render, type RenderTask } from "./render.ts";
+
+// A worker serves one pipeline, whose settings never change.
+const cache = new DecodeCache();
+
+export default async function work(task: RenderTask) {
+  const rendered = await render(task, cache);
+  return move(rendered);
+}
