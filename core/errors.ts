@@ -65,10 +65,13 @@ export const errors = {
     fix: `correct the plugin, or remove "${plugin}" from the config`,
   })),
   // --- declarations --------------------------------------------------------------------------------------
-  viewGroupMissing: coded("VIEW_GROUP_MISSING", (plugin: string, group: string, known: readonly string[]) => ({
-    message: `plugin "${plugin}" needs the view group "${group}"; there is ${known.length > 0 ? known.join(", ") : "none"}`,
-    fix: `enable a plugin that makes views (multi-crop), or one that makes "${group}"`,
-  })),
+  viewGroupMissing: coded(
+    "VIEW_GROUP_MISSING",
+    (plugin: string, group: string, known: readonly string[]) => ({
+      message: `plugin "${plugin}" needs the view group "${group}"; there is ${known.length > 0 ? known.join(", ") : "none"}`,
+      fix: `enable a plugin that makes views (multi-crop), or one that makes "${group}"`,
+    }),
+  ),
   viewSize: coded("VIEW_SIZE", (group: string, size: number, cause: unknown) => ({
     message: `views "${group}" of ${size} pixels do not fit the backbone: ${cause instanceof Error ? cause.message : String(cause)}`,
     fix: "choose a view size that is a multiple of backbone.patchSize",
@@ -132,9 +135,21 @@ export const errors = {
     message: `the augment hook gave [${got.join(", ")}] for the view group "${group}" of shape [${want.join(", ")}]`,
     fix: "augmentation keeps the shape of the views",
   })),
-  relationMissing: coded("RELATION_MISSING", (plugin: string, relation: string, known: readonly string[]) => ({
-    message: `plugin "${plugin}" compares the relation "${relation}"; ${known.length > 0 ? `there is ${known.join(", ")}` : "nobody adds any"}`,
-    fix: "add it in the relation hook, for teacher and student",
+  relationMissing: coded(
+    "RELATION_MISSING",
+    (plugin: string, relation: string, known: readonly string[]) => ({
+      message: `plugin "${plugin}" compares the relation "${relation}"; ${known.length > 0 ? `there is ${known.join(", ")}` : "nobody adds any"}`,
+      fix: "add it in the relation hook, for teacher and student",
+    }),
+  ),
+  // --- assembling a run ----------------------------------------------------------------------------------
+  noViews: coded("NO_VIEWS", () => ({
+    message: "no plugin makes views of the images",
+    fix: "add multi-crop to the plugins",
+  })),
+  resumeDiffers: coded("RESUME_DIFFERS", (what: string) => ({
+    message: `${what} of the run and of the config differ, so training cannot go on as it was`,
+    fix: "resume with the run's own data and seed, or start a new run",
   })),
   // --- training and checkpoints --------------------------------------------------------------------------
   notFinite: coded(
@@ -247,21 +262,27 @@ export const errors = {
     message: `"${name}" has shape [${want.join(", ")}] but is assigned [${got.join(", ")}]`,
     fix: "reshape the value before writing it",
   })),
-  programFeed: coded("PROGRAM_FEED", (program: string, input: string, want: number, got: number | undefined) => ({
-    message: `program "${program}" needs ${want} values for "${input}", got ${got ?? "none"}`,
-    fix: `return ${want} values from the sampler of "${input}"`,
-  })),
+  programFeed: coded(
+    "PROGRAM_FEED",
+    (program: string, input: string, want: number, got: number | undefined) => ({
+      message: `program "${program}" needs ${want} values for "${input}", got ${got ?? "none"}`,
+      fix: `return ${want} values from the sampler of "${input}"`,
+    }),
+  ),
   // --- libtensorflow: finding and installing --------------------------------------------------------------
   libraryPath: coded("LIBRARY_PATH", (source: string, directory: string, names: string) => ({
     message: `${source} names ${directory}, which does not hold libtensorflow (${names})`,
     fix: "give the folder that holds both files, or leave it out: relata then finds or installs the library itself",
   })),
-  platformUnsupported: coded("PLATFORM_UNSUPPORTED", (platform: string, gpu: boolean, known: readonly string[]) => ({
-    message: `there is no ${gpu ? "GPU build of libtensorflow" : "libtensorflow"} to install for ${platform}, only for ${known.join(", ")}`,
-    fix: gpu
-      ? "set train.device to cpu, or run on Linux x64 with an NVIDIA GPU"
-      : "point RELATA_TENSORFLOW to a folder with libtensorflow, or set train.engine to eager and train.backend to cpu",
-  })),
+  platformUnsupported: coded(
+    "PLATFORM_UNSUPPORTED",
+    (platform: string, gpu: boolean, known: readonly string[]) => ({
+      message: `there is no ${gpu ? "GPU build of libtensorflow" : "libtensorflow"} to install for ${platform}, only for ${known.join(", ")}`,
+      fix: gpu
+        ? "set train.device to cpu, or run on Linux x64 with an NVIDIA GPU"
+        : "point RELATA_TENSORFLOW to a folder with libtensorflow, or set train.engine to eager and train.backend to cpu",
+    }),
+  ),
   pipMissing: coded("PIP_MISSING", () => ({
     message: "neither pip (20.3 or newer) nor uv was found, with which relata downloads libtensorflow",
     fix: "install Python's pip or uv; or give a TensorFlow wheel: `relata setup --wheel FILE`; or set train.engine to eager and train.backend to cpu",
@@ -289,6 +310,88 @@ export const errors = {
     message: `the cache ${directory} cannot be written: ${cause instanceof Error ? cause.message : String(cause)}`,
     fix: "choose another folder with RELATA_CACHE",
   })),
+  // --- data ----------------------------------------------------------------------------------------------
+  datasetMissing: coded("DATASET_MISSING", (path: string) => ({
+    message: `there is no image folder at ${path}`,
+    fix: "set data.path to an existing folder",
+  })),
+  datasetNotFolder: coded("DATASET_NOT_FOLDER", (path: string) => ({
+    message: `${path} is not a folder`,
+    fix: "set data.path to the folder that holds the images; unpack an archive first",
+  })),
+  datasetUnreadable: coded("DATASET_UNREADABLE", (path: string) => ({
+    message: `the folder ${path} cannot be listed`,
+    fix: "give this user the right to read it",
+  })),
+  datasetEmpty: coded("DATASET_EMPTY", (path: string, extensions: readonly string[]) => ({
+    message: `no image lies in ${path} or below`,
+    fix: `put images there whose names end in ${extensions.join(", ")}`,
+  })),
+  datasetLimit: coded("DATASET_LIMIT", (limit: number, least: number) => ({
+    message: `data.limit is ${limit}`,
+    fix: `use a whole number from ${least}, or leave it out to use all images`,
+  })),
+  datasetIndex: coded("DATASET_INDEX", (dataset: string, index: number, size: number) => ({
+    message: `the dataset "${dataset}" has no item ${index}`,
+    fix: `use a whole number from 0 to ${size - 1}`,
+  })),
+  emojiMissing: coded("EMOJI_MISSING", (packages: readonly string[]) => ({
+    message: `the dataset "emoji" is in the packages ${packages.join(" and ")}, which are not both installed`,
+    fix: `npm i -D ${packages.map((name) => `${name}@16`).join(" ")}`,
+  })),
+  imageUnreadable: coded("IMAGE_UNREADABLE", (path: string, reason: string) => ({
+    message: `${path} cannot be read as an image: ${reason}`,
+    fix: "remove the file or replace it by an intact copy",
+  })),
+  allImagesCorrupt: coded("ALL_IMAGES_CORRUPT", (dataset: string, tries: number, reason: string) => ({
+    message: `an image of "${dataset}" and the ${tries} drawn in its place are all corrupt; the first: ${reason}`,
+    fix: "check that the files are intact and can be read; copy or download them again",
+  })),
+  batchTooLarge: coded("BATCH_TOO_LARGE", (batchSize: number, dataset: string, size: number) => ({
+    message: `a batch of ${batchSize} samples is more than the ${size} images of "${dataset}"`,
+    fix: `set train.batchSize to at most ${size}, or add images`,
+  })),
+  viewGroupInvalid: coded("VIEW_GROUP_INVALID", (group: string, problem: string, fix: string) => ({
+    message: `view group "${group}": ${problem}`,
+    fix,
+  })),
+  dataWorkerDied: coded("DATA_WORKER_DIED", (worker: string, reason: string) => ({
+    message: `data worker ${worker} has died: ${reason}`,
+    fix: "resume the run; if it happens again, set data.workers lower (memory) or to 0 to see it in this thread",
+  })),
+  pipelineClosed: coded("PIPELINE_CLOSED", () => ({
+    message: "the data pipeline was closed before the batch was made",
+    fix: "close it after the last step",
+  })),
+  // --- run folders and the command line ------------------------------------------------------------------
+  runFolderExists: coded("RUN_FOLDER_EXISTS", (folder: string) => ({
+    message: `the run folder ${folder} exists and is not empty`,
+    fix: "name another folder with --out, or go on with that run: --resume",
+  })),
+  runFolderNotWritable: coded("RUN_FOLDER_NOT_WRITABLE", (folder: string, cause: unknown) => ({
+    message: `the run folder ${folder} cannot be written: ${cause instanceof Error ? cause.message : String(cause)}`,
+    fix: "name a folder that you may write to with --out",
+  })),
+  runDiskFull: coded("RUN_DISK_FULL", (folder: string, needBytes?: number, freeBytes?: number) => ({
+    message:
+      needBytes === undefined || freeBytes === undefined
+        ? `the disk of ${folder} is full`
+        : `the run needs about ${(needBytes / 1e9).toFixed(2)} GB in ${folder}, whose disk has ${(freeBytes / 1e9).toFixed(2)} GB left`,
+    fix: "free some space, or name a folder on another disk with --out",
+  })),
+  runMissing: coded("RUN_MISSING", (folder: string, known: readonly string[]) => ({
+    message: `there is no run in ${folder}${known.length > 0 ? `; there are ${known.join(", ")}` : ""}`,
+    fix: "name the folder of a run; `relata runs` lists them",
+  })),
+  runBusy: coded("RUN_BUSY", (folder: string, pid: number) => ({
+    message: `the run ${folder} is still going on, in process ${pid}`,
+    fix: `wait for it or stop it; if process ${pid} is something else, delete "process" from its run.json`,
+  })),
+  runFileDamaged: coded("RUN_FILE_DAMAGED", (file: string, cause: unknown) => ({
+    message: `${file} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`,
+    fix: "correct the file, or start a new run",
+  })),
+  usage: coded("USAGE", (message: string, fix: string) => ({ message, fix })),
   // --- services ------------------------------------------------------------------------------------------
   serviceNotBound: coded("SERVICE_NOT_BOUND", (service: string) => ({
     message: `no service is bound for ${service}`,

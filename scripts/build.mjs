@@ -28,6 +28,13 @@ await build({
   // The layer reads only the core's part of the umbrella package; the core must be the copy that relata uses.
   alias: { "@tensorflow/tfjs": "@tensorflow/tfjs-core" },
   external: ["@tensorflow/tfjs-core"],
+  // Messages of its TensorBoard writer, which relata does not use: 400 kB of generated code and google-protobuf.
+  plugins: [
+    {
+      name: "no-messages",
+      setup: (make) => make.onLoad({ filter: /api_pb\.js$/ }, () => ({ contents: "" })),
+    },
+  ],
   legalComments: "inline",
   banner: {
     js: `/* The kernel layer of ${layer.name} ${layer.version}, Copyright Google LLC, under the ${layer.license} licence (see LICENSE),\n   bundled by relata: its parts in one file, its native addon left out. */`,

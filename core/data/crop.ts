@@ -27,7 +27,12 @@ const TRIES = 10;
  * Up to 10 draws; where none fits (a long image), the largest centred rectangle whose ratio is nearest to the
  * image's own within the range.
  */
-export function sampleCrop(random: Random, width: number, height: number, { scale, ratio }: CropRanges): CropRect {
+export function sampleCrop(
+  random: Random,
+  width: number,
+  height: number,
+  { scale, ratio }: CropRanges,
+): CropRect {
   for (let attempt = 0; attempt < TRIES; attempt++) {
     const area = random.uniform(...scale) * width * height;
     const aspect = Math.exp(random.uniform(Math.log(ratio[0]), Math.log(ratio[1])));

@@ -1,5 +1,5 @@
 /** Image files to bytes, once per image, through sharp. */
-import sharp from "sharp";
+import sharp, { type Sharp } from "sharp";
 import { errors } from "../errors.ts";
 
 /** 8-bit pixels, row-major, channels last: data[(y * width + x) * channels + c]. */
@@ -41,7 +41,9 @@ sharp.cache(false);
 export async function decode(path: string, options: DecodeOptions = {}): Promise<Raster> {
   const { channels = 3, background = WHITE } = options;
   checkBackground(background);
-  const image = open(path).flatten({ background }).toColourspace(channels === 3 ? "srgb" : "b-w");
+  const image = open(path)
+    .flatten({ background })
+    .toColourspace(channels === 3 ? "srgb" : "b-w");
   return (await bytes(path, image)) as Raster;
 }
 
@@ -56,12 +58,12 @@ export function checkBackground(background: string): void {
   throw errors.configInvalid("data.background", `"${background}" is not a colour such as "${WHITE}"`);
 }
 
-function open(path: string): sharp.Sharp {
+function open(path: string): Sharp {
   // "error", not "warning": harmless oddities (bytes after the end, strange metadata) are common in the wild.
   return sharp(path, { failOn: "error", autoOrient: true });
 }
 
-async function bytes(path: string, image: sharp.Sharp) {
+async function bytes(path: string, image: Sharp) {
   try {
     const { data, info } = await image.raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true });
     return { data: data as Uint8Array, width: info.width, height: info.height, channels: info.channels };

@@ -36,13 +36,12 @@ const packageOf = (vendor: string) => `emoji-datasource-${vendor}`;
  *   unless given.
  * @throws EMOJI_MISSING where a package is not installed, DATASET_LIMIT for a limit under 2.
  */
-export async function openEmoji(
-  { limit, from }: { limit?: number; from?: readonly string[] } = {},
-): Promise<EmojiDataset> {
+export async function openEmoji({
+  limit,
+  from,
+}: { limit?: number; from?: readonly string[] } = {}): Promise<EmojiDataset> {
   if (limit !== undefined && !(Number.isInteger(limit) && limit >= 2)) throw errors.datasetLimit(limit, 2);
-  const folders = packageFolders(
-    from?.map(folderUrl) ?? [import.meta.url, folderUrl(process.cwd())],
-  );
+  const folders = packageFolders(from?.map(folderUrl) ?? [import.meta.url, folderUrl(process.cwd())]);
   const entries = JSON.parse(await readFile(join(folders.google, "emoji.json"), "utf8")) as EmojiEntry[];
   const both = entries
     .filter((entry) => entry.has_img_google && entry.has_img_twitter)

@@ -40,7 +40,10 @@ export interface Rendered {
 /** Numbers of a rectangle: x, y, width, height, flip. */
 export const RECT_LENGTH = 5;
 
-export async function render({ settings, epoch, samples }: RenderTask, cache: DecodeCache): Promise<Rendered> {
+export async function render(
+  { settings, epoch, samples }: RenderTask,
+  cache: DecodeCache,
+): Promise<Rendered> {
   const { views, channels, background } = settings;
   const rendered = {
     pixels: views.map(({ count, size }) => new Uint8Array(samples.length * count * size * size * channels)),

@@ -209,8 +209,12 @@ function halve({ data, width, height, channels }: Raster): Raster {
       const right = Math.min(2 * x + 1, width - 1) * channels;
       for (let c = 0; c < channels; c++, write++) {
         const sum =
-          data[upper + left + c]! + data[upper + right + c]! + data[lower + left + c]! + data[lower + right + c]!;
-        out[write] = (sum + 2) >> 2;
+          data[upper + left + c]! +
+          data[upper + right + c]! +
+          data[lower + left + c]! +
+          data[lower + right + c]!;
+        // Halves to even: always up would brighten the image a little with each halving.
+        out[write] = (sum + 1 + ((sum >> 2) & 1)) >> 2;
       }
     }
   }

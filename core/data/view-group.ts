@@ -50,8 +50,10 @@ function checkNumbers({ group, count, size, scale, ratio, flip }: ViewGroupSpec)
     low > 0 && low <= high && high <= most && Number.isFinite(high);
   if (!positive(count)) refuse(`count is ${count}`, "use a whole number from 1");
   if (!positive(size)) refuse(`size is ${size}`, "use a whole number of pixels from 1");
-  if (!ordered(scale, 1)) refuse(`scale is [${scale.join(", ")}]`, "use [low, high] with 0 < low <= high <= 1");
-  if (!ordered(ratio, Infinity)) refuse(`ratio is [${ratio.join(", ")}]`, "use [low, high] with 0 < low <= high");
+  if (!ordered(scale, 1))
+    refuse(`scale is [${scale.join(", ")}]`, "use [low, high] with 0 < low <= high <= 1");
+  if (!ordered(ratio, Infinity))
+    refuse(`ratio is [${ratio.join(", ")}]`, "use [low, high] with 0 < low <= high");
   if (!(flip >= 0 && flip <= 1)) refuse(`flip is ${flip}`, "use a probability from 0 to 1");
 }
 

@@ -1,5 +1,5 @@
 /** The entry of a data worker's thread. */
-import { move } from "piscina";
+import { move, transferableSymbol, valueSymbol } from "piscina";
 import { DecodeCache } from "./decode-cache.ts";
 import { render, type RenderTask } from "./render.ts";
 
@@ -8,5 +8,6 @@ const cache = new DecodeCache();
 
 export default async function work(task: RenderTask) {
   const rendered = await render(task, cache);
-  return move(rendered);
+  const buffers = [...rendered.pixels, ...rendered.rects].map((array) => array.buffer);
+  return move({ [transferableSymbol]: buffers, [valueSymbol]: rendered });
 }

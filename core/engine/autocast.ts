@@ -13,7 +13,7 @@ const products = new Set(["MatMul", "BatchMatMulV2"]);
 
 const transparent = new Set([
   // move values
-  "Reshape", "Transpose", "Slice", "StridedSlice", "ConcatV2", "Pack", "Unpack", "Identity", "Tile",
+  "Reshape", "Transpose", "Slice", "StridedSlice", "ConcatV2", "SplitV", "PadV2", "Pack", "Unpack", "Identity", "Tile",
   "ExpandDims", "Squeeze", "GatherV2", "Snapshot",
   // follow a matrix product
   "BiasAdd", "Softmax", "Relu", "ReluGrad", "Mul", "Sub", "AddV2",

@@ -5,6 +5,7 @@ import { encodeConfig, type ConfigProto } from "./protos.ts";
 import { loadCApi } from "./c-api.ts";
 import type { Engine, Precision } from "./engine.ts";
 import { quietEnvironment, type TensorFlowLibrary } from "./library.ts";
+import { quietly } from "./quiet.ts";
 
 export interface EngineOptions {
   readonly engine: "graph" | "eager";
@@ -28,6 +29,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   if (engine === "eager" && backend === "cpu") {
     tf.enableProdMode();
     await import("@tensorflow/tfjs-backend-cpu");
+    await import("./kernel-layer.ts"); // brings tfjs's gradients, which tfjs-core registers in browsers only
     const { EagerEngine } = await import("./eager-engine.ts");
     return new EagerEngine({ backend, library: `tfjs-backend-cpu ${tf.version_core}` });
   }
@@ -36,7 +38,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   if (jit === "xla" && device !== "gpu") {
     process.env["TF_XLA_FLAGS"] ??= "--tf_xla_auto_jit=2 --tf_xla_cpu_global_jit"; // read when the library loads
   }
-  const api = loadCApi(await options.library());
+  const library = await options.library();
+  const api = quietly(() => loadCApi(library));
   const config: ConfigProto = {
     intra_op_parallelism_threads: options.threads.intra,
     inter_op_parallelism_threads: options.threads.inter,

@@ -6,7 +6,6 @@ import {
   BatchMatMul,
   GatherV2,
   registerKernel,
-  reshape,
   unregisterKernel,
   _FusedMatMul,
   type KernelConfig,
@@ -36,26 +35,21 @@ function product(backend: NodeBackend, a: TensorInfo, b: TensorInfo, transposeA:
 const batchMatMul: Kernel = (backend, { a, b }, { transposeA, transposeB }) =>
   product(backend, a!, b!, Boolean(transposeA), Boolean(transposeB));
 
-/** tf.fused.matMul hands plain matrices over as batches of one: they become rank-2 products again. */
 const fusedMatMul: Kernel = (backend, { a, b, bias, preluActivationWeights }, attributes) => {
-  const plain = a!.shape[0] === 1 && b!.shape[0] === 1;
-  const [left, right] = plain ? [withoutBatch(backend, a!), withoutBatch(backend, b!)] : [a!, b!];
-  let y = product(backend, left, right, Boolean(attributes["transposeA"]), Boolean(attributes["transposeB"]));
-  if (bias) y = backend.executeSingleOutput("BiasAdd", [float, attr.string("data_format", "NHWC")], [y, bias]);
-  y = backend.applyActivation(
-    y,
+  const y = product(backend, a!, b!, Boolean(attributes["transposeA"]), Boolean(attributes["transposeB"]));
+  return backend.applyActivation(
+    bias ? addBias(backend, y, bias) : y,
     (attributes["activation"] as string | undefined) ?? "linear",
     preluActivationWeights as Tensor | undefined,
     attributes["leakyreluAlpha"] as number | undefined,
   );
-  return plain ? reshape(y, [1, ...y.shape]) : y;
 };
 
-function withoutBatch(backend: NodeBackend, x: TensorInfo): Tensor {
-  const shape = x.shape.slice(1);
-  const id = backend.binding.createTensor([shape.length], DataType.INT32, Int32Array.from(shape));
-  const target = backend.createOutputTensor({ id, shape: [shape.length], dtype: DataType.INT32 });
-  return backend.executeSingleOutput("Reshape", [float, attr.type("Tshape", DataType.INT32)], [x, target]);
+/** MatMul and BiasAdd next to each other: TensorFlow's optimizer makes one kernel of them. */
+const linear: Kernel = (backend, { x, weight, bias }) => addBias(backend, product(backend, x!, weight!, false, true), bias!);
+
+function addBias(backend: NodeBackend, y: TensorInfo, bias: TensorInfo): Tensor {
+  return backend.executeSingleOutput("BiasAdd", [float, attr.string("data_format", "NHWC")], [y, bias]);
 }
 
 /** tfjs-node-gpu's own kernel reads the indices to check them. TensorFlow checks them itself. */
@@ -84,6 +78,7 @@ const replaced: Record<string, Kernel> = {
 };
 
 const added: Record<string, Kernel> = {
+  RelataLinear: linear,
   RelataSoftmaxCrossEntropy: softmaxCrossEntropy,
 };
 

@@ -59,7 +59,8 @@ const fileNames: readonly (readonly [cc: string, framework: string])[] =
  * active Python. The last two count for `gpu` only where they can use CUDA 12 (tfjs-node-gpu's is for CUDA 11).
  * Throws LIBRARY_PATH when a path that was given holds no library: it is never passed over in silence.
  */
-export function locateLibrary({ path: given, gpu = false }: LocateOptions = {}): TensorFlowLibrary | undefined {
+export function locateLibrary({ path: given, gpu = false }: LocateOptions = {}):
+  TensorFlowLibrary | undefined {
   if (given) return explicit(given, "option", gpu);
   const variable = process.env["RELATA_TENSORFLOW"];
   if (variable) return explicit(variable, "environment", gpu);
@@ -84,7 +85,13 @@ function libraryIn(
     const files = { cc: path.join(directory, cc), framework: path.join(directory, framework) };
     if (!existsSync(files.cc) || !existsSync(files.framework)) continue;
     const version = distributionBeside(directory)?.version ?? versionInName(files.framework);
-    return { directory, ...files, version, origin, gpuLibraries: gpu ? gpuLibraries(path.dirname(directory)) : [] };
+    return {
+      directory,
+      ...files,
+      version,
+      origin,
+      gpuLibraries: gpu ? gpuLibraries(path.dirname(directory)) : [],
+    };
   }
   return undefined;
 }
@@ -194,7 +201,18 @@ function versionInName(file: string): string | undefined {
  * copy that is already in the process is taken. cuDNN finds its own parts beside itself.
  */
 const cudaNames = [
-  ...["cudart", "nvJitLink", "nvrtc", "cublasLt", "cublas", "cufft", "curand", "cusparse", "cusolver", "cupti"],
+  ...[
+    "cudart",
+    "nvJitLink",
+    "nvrtc",
+    "cublasLt",
+    "cublas",
+    "cufft",
+    "curand",
+    "cusparse",
+    "cusolver",
+    "cupti",
+  ],
   ...["nccl", "cudnn"],
 ].map((name) => new RegExp(`^lib${name}\\.so(\\.\\d+)+$`));
 

@@ -1,7 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { accelerated } from "./accelerate.ts";
 import { float32 } from "./ambient.ts";
-import { stopGradient } from "./stop-gradient.ts";
 import { withGradient } from "./with-gradient.ts";
 
 /**
@@ -53,6 +52,6 @@ export function crossEntropy(teacherLogits: tf.Tensor, studentLogits: tf.Tensor)
     );
   }
   const classes = studentLogits.shape[studentLogits.rank - 1] ?? 1;
-  const labels = float32(() => tf.softmax(tf.reshape(stopGradient(teacherLogits), [-1, classes])));
+  const labels = float32(() => tf.softmax(tf.reshape(teacherLogits, [-1, classes])));
   return tf.mean(softmaxCrossEntropy(labels as tf.Tensor2D, tf.reshape(studentLogits, [-1, classes])));
 }

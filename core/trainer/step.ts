@@ -17,6 +17,7 @@ import type {
   ScheduleHandle,
   UpdateContext,
   VariableHandle,
+  ViewGroupSpec,
 } from "../contexts.ts";
 import type { Trace, Tracer, Variable } from "../engine/engine.ts";
 import { errors } from "../errors.ts";
@@ -80,6 +81,26 @@ export function traceStep(parts: StepParts, kind: StepKind, phases: Phases): Tra
   };
 }
 
+/** Only the views: each group's augmented pixels in 0..1 under its name. */
+export function traceViews(parts: StepParts): Trace {
+  return (tracer) => {
+    const context = new TraceContext(tracer, parts.declarations, parts.state, {});
+    for (const views of parts.declarations.views) tracer.output(views.group, augment(parts, context, views));
+    context.dispose();
+  };
+}
+
+/** Augmented pixels of a view group, [count * B, S, S, C] in 0..1. */
+function augment({ declarations, hooks }: StepParts, context: TraceContext, views: ViewGroupSpec): tf.Tensor4D {
+  const { batchSize, channels } = declarations.run;
+  const shape = [views.count * batchSize, views.size, views.size, channels] as const;
+  const bytes = context.input(inputNames.pixels(views.group), shape, "uint8") as tf.Tensor4D;
+  const ofGroup = Object.assign(Object.create(context) as AugmentContext, { views });
+  const augmented = float32(() => hooks.augment.call(unitPixels(bytes), ofGroup));
+  if (augmented.shape.join() !== shape.join()) throw errors.augmentShape(views.group, shape, augmented.shape);
+  return augmented;
+}
+
 class StepTrace {
   private readonly parts: StepParts;
   private readonly kind: StepKind;
@@ -116,17 +137,10 @@ class StepTrace {
   // --- forward ---------------------------------------------------------------------------------------------
 
   /** Augmented, normalised pixels of a view group, [count * B, S, S, C]; once a step. */
-  private readonly pixels = (name: string): tf.Tensor4D =>
-    this.context.remember(`pixels/${name}`, () => {
-      const { declarations, hooks } = this.parts;
-      const views = declarations.viewGroup(name);
-      const { batchSize, channels } = declarations.run;
-      const shape = [views.count * batchSize, views.size, views.size, channels] as const;
-      const bytes = this.context.input(inputNames.pixels(name), shape, "uint8") as tf.Tensor4D;
-      const context = Object.assign(Object.create(this.context) as AugmentContext, { views });
-      const augmented = float32(() => hooks.augment.call(unitPixels(bytes), context));
-      if (augmented.shape.join() !== shape.join()) throw errors.augmentShape(name, shape, augmented.shape);
-      return normalise(augmented, this.parts.normalisation);
+  private readonly pixels = (group: string): tf.Tensor4D =>
+    this.context.remember(`pixels/${group}`, () => {
+      const views = this.parts.declarations.viewGroup(group);
+      return normalise(augment(this.parts, this.context, views), this.parts.normalisation);
     });
 
   /** Runs passes; those of one network go through the blocks together. */

@@ -5,7 +5,7 @@
 import type { Backbone } from "../backbone.ts";
 import type { Progress, RunInfo, ScheduleHandle, ViewGroupSpec } from "../contexts.ts";
 import type { ViewBatch } from "../data/pipeline.ts";
-import type { Engine, Feeds, HostArray, NonFinite, Program, Variable } from "../engine/engine.ts";
+import type { Engine, Feeds, HostArray, NonFinite, Program, Trace, Variable } from "../engine/engine.ts";
 import { errors } from "../errors.ts";
 import type { Hooks } from "../hooks.ts";
 import { Random } from "../random.ts";
@@ -16,7 +16,7 @@ import type { Normalisation } from "./pixels.ts";
 import { cosineSchedule } from "./schedule.ts";
 import { ModelState } from "./state.ts";
 import { inputNames, type Phases } from "./step-context.ts";
-import { stepOutputs, traceStep, type StepKind, type StepParts } from "./step.ts";
+import { stepOutputs, traceStep, traceViews, type StepKind, type StepParts } from "./step.ts";
 
 export interface TrainingSettings {
   /** Peak learning rate, already scaled by the global batch size. */
@@ -126,6 +126,11 @@ export class Training {
       this.programs.set(key, program);
     }
     return program;
+  }
+
+  /** A program body that gives every view group augmented, in 0..1, and does nothing else. */
+  traceViews(): Trace {
+    return traceViews(this.parts);
   }
 
   /** Traces every captured program again. Throws FROZEN_VALUE where a plugin's host state leaked into it. */

@@ -73,7 +73,10 @@ export default definePlugin(
               const rows = new Float32Array(count * batchSize * ColourLayout.length);
               specs.forEach((spec, view) =>
                 indices.forEach((sample, b) => {
-                  rows.set(sampleColour(random(sample, view), spec), (view * batchSize + b) * ColourLayout.length);
+                  rows.set(
+                    sampleColour(random(sample, view), spec),
+                    (view * batchSize + b) * ColourLayout.length,
+                  );
                 }),
               );
               return rows;
@@ -90,7 +93,12 @@ export default definePlugin(
         if (channels === 3) return applyColour(images, params, own.stages);
         // A grey image is augmented as a coloured one whose channels are equal, and they stay so.
         const coloured = applyColour(tf.tile(images, [1, 1, 1, 3]), params, own.stages);
-        return tf.slice(coloured, [0, 0, 0, 0], [...images.shape.slice(0, 3), 1] as [number, number, number, number]);
+        return tf.slice(coloured, [0, 0, 0, 0], [...images.shape.slice(0, 3), 1] as [
+          number,
+          number,
+          number,
+          number,
+        ]);
       });
     });
   },

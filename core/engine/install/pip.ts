@@ -103,10 +103,13 @@ export async function downloadWheels(pip: Pip, options: DownloadOptions): Promis
   clearInterval(watch);
   signal?.throwIfAborted();
   if (code !== 0) {
-    if (told.some((line) => /No space left on device|Errno 28\b/.test(line))) throw errors.diskFull(directory);
+    if (told.some((line) => /No space left on device|Errno 28\b/.test(line)))
+      throw errors.diskFull(directory);
     throw errors.downloadFailed(requirements.join(" "), pip.label, told.slice(-LAST_LINES).join("\n  "));
   }
-  return (await readdir(directory)).filter((name) => name.endsWith(".whl")).map((name) => path.join(directory, name));
+  return (await readdir(directory))
+    .filter((name) => name.endsWith(".whl"))
+    .map((name) => path.join(directory, name));
 }
 
 const UNITS: Record<string, number> = { B: 1, kB: 1e3, MB: 1e6, GB: 1e9 };

@@ -30,7 +30,11 @@ export interface Wheel {
   readonly requires: readonly string[];
   readonly entries: readonly WheelEntry[];
   /** Writes one entry to `target` and checks it against RECORD. Throws WHEEL_INVALID. */
-  extract(entry: WheelEntry, target: string, options?: { onBytes?: OnBytes; signal?: AbortSignal }): Promise<void>;
+  extract(
+    entry: WheelEntry,
+    target: string,
+    options?: { onBytes?: OnBytes; signal?: AbortSignal },
+  ): Promise<void>;
   close(): void;
 }
 

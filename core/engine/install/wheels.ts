@@ -14,10 +14,10 @@ export interface WheelSource {
   readonly project: "tensorflow" | "tensorflow-cpu";
   /** Platform tags to accept, the project's own first, then those of older NVIDIA wheels. */
   readonly tags: readonly string[];
-  /** Approximate download size in bytes, with CUDA's libraries where `gpu` is asked for. */
+  /** About how much is downloaded, in bytes. With CUDA's libraries, for a GPU. */
   readonly downloadBytes: number;
-  /** Approximate size in bytes of what is kept. */
-  readonly keptBytes: number;
+  /** About how much room is needed while installing, in bytes; what is kept is less. */
+  readonly spaceBytes: number;
 }
 
 const MB = 1e6;
@@ -31,25 +31,25 @@ const sources: Record<string, WheelSource> = {
     project: "tensorflow-cpu",
     tags: linux("x86_64"),
     downloadBytes: 274 * MB,
-    keptBytes: 854 * MB,
+    spaceBytes: 1130 * MB,
   },
   "linux-x64 gpu": {
     project: "tensorflow",
     tags: linux("x86_64"),
-    downloadBytes: 3000 * MB,
-    keptBytes: 6000 * MB,
+    downloadBytes: 3400 * MB,
+    spaceBytes: 7000 * MB,
   },
   "linux-arm64 cpu": {
     project: "tensorflow",
     tags: linux("aarch64"),
     downloadBytes: 282 * MB,
-    keptBytes: 884 * MB,
+    spaceBytes: 1170 * MB,
   },
   "darwin-arm64 cpu": {
     project: "tensorflow",
     tags: ["macosx_12_0_arm64", "macosx_11_0_arm64"],
     downloadBytes: 224 * MB,
-    keptBytes: 741 * MB,
+    spaceBytes: 970 * MB,
   },
 };
 

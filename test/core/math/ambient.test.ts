@@ -2,34 +2,41 @@ import assert from "node:assert/strict";
 import * as tf from "@tensorflow/tfjs-core";
 import {
   accelerated,
+  batchNorm,
   constant,
   float32,
+  interpolatePositions,
   isDeclaredConstant,
   isFloat32Island,
+  l2Normalize,
   layerNorm,
   linear,
+  sampleFeatures,
   softmaxCrossEntropy,
   withGradient,
 } from "../../../core/math/index.ts";
 import { assertClose, normal, useCpuBackend } from "./numeric.ts";
 
-/** Kernels that run in a float32 island while `f` does. */
-function kernelsInIslands(f: () => void): string[] {
+/** The kernels of f and of its gradient to x that run in a float32 island, and those that do not. */
+function kernelsOf<T extends tf.Tensor>(
+  f: (x: T) => tf.Tensor,
+  x: T,
+): { inside: string[]; outside: string[] } {
   const engine = tf.engine();
   const runKernel = engine.runKernel.bind(engine);
-  const inside: string[] = [];
+  const kernels = { inside: [] as string[], outside: [] as string[] };
   Object.assign(engine, {
     runKernel: (name: string, ...rest: [tf.NamedTensorMap, tf.NamedAttrMap]) => {
-      if (isFloat32Island()) inside.push(name);
+      kernels[isFloat32Island() ? "inside" : "outside"].push(name);
       return runKernel(name, ...rest) as tf.Tensor | tf.Tensor[];
     },
   });
   try {
-    f();
+    tf.grad((x: tf.Tensor) => f(x as T))(x);
   } finally {
     Reflect.deleteProperty(engine, "runKernel");
   }
-  return inside;
+  return kernels;
 }
 
 describe("core/math declarations", () => {
@@ -81,16 +88,26 @@ describe("core/math declarations", () => {
     assertClose(db!, tf.fill([3], 4), 0);
   });
 
-  it("norms and cross-entropy are islands, linear layers are not", () => {
-    const [x, w] = [normal<tf.Rank.R2>("x", [3, 4]), normal<tf.Rank.R2>("w", [4, 4])];
-    const inside = (f: (x: tf.Tensor2D) => tf.Tensor) =>
-      kernelsInIslands(() => void tf.grad((x: tf.Tensor) => f(x as tf.Tensor2D))(x));
-    const norm = inside((x) => layerNorm(x, tf.ones([4]), tf.zeros([4])));
-    assert.equal(norm.filter((name) => name === tf.Mean).length, 4); // mean, variance; two in the gradient
-    assert.ok(
-      inside((x) => softmaxCrossEntropy(tf.slice(tf.softmax(w), [0, 0], [3, 4]), x)).includes(tf.Exp),
-    );
-    assert.deepEqual(inside((x) => linear(x, w)), []); // prettier-ignore
+  it("norms, cross-entropy and resampling are islands with their gradients, linear layers are not", () => {
+    const x = normal<tf.Rank.R2>("x", [3, 4]);
+    const [one, zero] = [tf.ones([4]), tf.zeros([4])];
+    const labels = tf.softmax(normal<tf.Rank.R2>("labels", [3, 4]));
+    const tokens = normal<tf.Rank.R3>("tokens", [1, 4, 2]);
+    const weights = normal<tf.Rank.R3>("weights", [1, 3, 2]);
+    const [small, large] = [2, 3].map((side) => ({ rows: side, columns: side }));
+    const islands = [
+      kernelsOf((x) => layerNorm(x, one, zero), x),
+      kernelsOf((x) => batchNorm(x, one, zero).y, x),
+      kernelsOf((x) => l2Normalize(x), x),
+      kernelsOf((x) => softmaxCrossEntropy(labels, x), x),
+      kernelsOf((x) => interpolatePositions(x, small!, large!), tokens),
+      kernelsOf((x) => sampleFeatures(x, { y: weights, x: weights }), tokens),
+    ];
+    for (const { inside, outside } of islands) {
+      assert.ok(inside.length > 5);
+      assert.deepEqual(outside, []);
+    }
+    assert.deepEqual(kernelsOf((x) => linear(x, normal("w", [4, 4])), x).inside, []); // prettier-ignore
   });
 
   it("a constant is declared with the array that the backend gets", () => {

@@ -1,0 +1,176 @@
+/** Images for evaluations: one fixed view of each, in fixed batches. */
+import { Random } from "../random.ts";
+import { RelataError } from "../errors.ts";
+import { jitterColor } from "./color-jitter.ts";
+import { DEFAULT_RATIO, sampleCrop } from "./crop.ts";
+import type { Dataset } from "./dataset.ts";
+import { checkBackground, decode, WHITE, type Channels, type Raster } from "./decode.ts";
+import { Resampler } from "./resample.ts";
+
+export interface EvaluationOptions {
+  /** Side of the square image in pixels. */
+  readonly size: number;
+  readonly channels?: Channels;
+  /** What transparent pixels lie on, "#rrggbb". */
+  readonly background?: string;
+}
+
+export interface CenteredOptions extends EvaluationOptions {
+  /**
+   * The shorter side is resized to size * resizeRatio, then the centre is cropped. Default 256/224, the
+   * protocol of ImageNet; 1 for square images up to 128 pixels, whose subject fills them.
+   */
+  readonly resizeRatio?: number;
+}
+
+export interface EvaluationBatch {
+  /** [batchSize, size, size, channels]; rows from `count` on are zero. */
+  readonly pixels: Uint8Array;
+  /** Rows that hold an image. */
+  readonly count: number;
+  /** [count] dataset index of each row. */
+  readonly indices: Int32Array;
+  /** Images that could not be read and have no row. */
+  readonly skipped: readonly { readonly index: number; readonly reason: string }[];
+}
+
+const IMAGENET_RATIO = 256 / 224;
+const SMALL_SIDE = 128;
+
+/**
+ * The centre of each image.
+ *
+ * @returns [indices, size, size, channels]
+ * @throws IMAGE_UNREADABLE
+ */
+export function loadCentered(
+  dataset: Dataset,
+  indices: ArrayLike<number>,
+  options: CenteredOptions,
+): Promise<Uint8Array> {
+  return loadAll(dataset, indices, options, centered(options));
+}
+
+/**
+ * One changed view of each image, for view retrieval: a crop of 40 to 100 % of the area, mirrored half of the
+ * time, with a change of brightness, contrast and saturation (see `jitterColor`). An image's view depends on
+ * the seed and its index only.
+ *
+ * @returns [indices, size, size, channels]
+ * @throws IMAGE_UNREADABLE
+ */
+export function augmentedOnce(
+  dataset: Dataset,
+  indices: ArrayLike<number>,
+  seed: number,
+  options: EvaluationOptions,
+): Promise<Uint8Array> {
+  return loadAll(dataset, indices, options, augmented(seed, options));
+}
+
+/** As `loadCentered`, in batches of one shape; unreadable images are left out and told. */
+export function centeredBatches(
+  dataset: Dataset,
+  indices: ArrayLike<number>,
+  options: CenteredOptions & { readonly batchSize: number },
+): AsyncGenerator<EvaluationBatch, void, undefined> {
+  return batches(dataset, indices, options, centered(options));
+}
+
+/** As `augmentedOnce`, in batches of one shape; unreadable images are left out and told. */
+export function augmentedBatches(
+  dataset: Dataset,
+  indices: ArrayLike<number>,
+  seed: number,
+  options: EvaluationOptions & { readonly batchSize: number },
+): AsyncGenerator<EvaluationBatch, void, undefined> {
+  return batches(dataset, indices, options, augmented(seed, options));
+}
+
+/** Writes an image's view to `out`. */
+type ShowImage = (image: Raster, index: number, out: Uint8Array) => void;
+
+function centered({ size, resizeRatio }: CenteredOptions): ShowImage {
+  return (image, _index, out) => {
+    const { width, height } = image;
+    const fills = width === height && width <= SMALL_SIDE;
+    const side = Math.min(width, height) / (resizeRatio ?? (fills ? 1 : IMAGENET_RATIO));
+    // Resizing and cropping in one: the rectangle that ends up as the crop, with what lies around it.
+    const region = { x: (width - side) / 2, y: (height - side) / 2, width: side, height: side };
+    const bounds = { x: 0, y: 0, width, height };
+    new Resampler(image).resize({ region, width: size, height: size, bounds }, out);
+  };
+}
+
+function augmented(seed: number, { size, channels = 3 }: EvaluationOptions): ShowImage {
+  return (image, index, out) => {
+    const random = new Random(seed, "augmented-once", index);
+    const region = sampleCrop(random, image.width, image.height, { scale: [0.4, 1], ratio: DEFAULT_RATIO });
+    const flip = random.bernoulli(0.5);
+    new Resampler(image).resize({ region, width: size, height: size, flip }, out);
+    jitterColor(out, channels, random);
+  };
+}
+
+/** Files decoded at a time, where no batch says it. */
+const DECODED_TOGETHER = 64;
+
+async function loadAll(
+  dataset: Dataset,
+  indices: ArrayLike<number>,
+  options: EvaluationOptions,
+  show: ShowImage,
+): Promise<Uint8Array> {
+  const rowBytes = options.size ** 2 * (options.channels ?? 3);
+  const out = new Uint8Array(indices.length * rowBytes);
+  for (let first = 0; first < indices.length; first += DECODED_TOGETHER) {
+    const chunk = Array.from(indices).slice(first, first + DECODED_TOGETHER);
+    const images = await Promise.all(chunk.map((index) => open(dataset, index, options)));
+    images.forEach((image, i) => {
+      if (image instanceof RelataError) throw image;
+      show(image, chunk[i]!, out.subarray((first + i) * rowBytes, (first + i + 1) * rowBytes));
+    });
+  }
+  return out;
+}
+
+async function* batches(
+  dataset: Dataset,
+  indices: ArrayLike<number>,
+  options: EvaluationOptions & { readonly batchSize: number },
+  show: ShowImage,
+): AsyncGenerator<EvaluationBatch, void, undefined> {
+  const { batchSize, size, channels = 3 } = options;
+  const rowBytes = size ** 2 * channels;
+  for (let first = 0; first < indices.length; first += batchSize) {
+    const chunk = Array.from(indices).slice(first, first + batchSize);
+    const images = await Promise.all(chunk.map((index) => open(dataset, index, options)));
+    const pixels = new Uint8Array(batchSize * rowBytes);
+    const shown: number[] = [];
+    const skipped: { index: number; reason: string }[] = [];
+    images.forEach((image, i) => {
+      const index = chunk[i]!;
+      if (image instanceof RelataError) {
+        skipped.push({ index, reason: image.message });
+      } else {
+        show(image, index, pixels.subarray(shown.length * rowBytes, (shown.length + 1) * rowBytes));
+        shown.push(index);
+      }
+    });
+    yield { pixels, count: shown.length, indices: Int32Array.from(shown), skipped };
+  }
+}
+
+/** The image, or why it cannot be read. */
+async function open(
+  dataset: Dataset,
+  index: number,
+  { channels, background = WHITE }: EvaluationOptions,
+): Promise<Raster | RelataError> {
+  checkBackground(background);
+  const { path } = dataset.item(index);
+  return decode(path, { channels, background }).catch((error: unknown) => {
+    if (error instanceof RelataError && error.code === "IMAGE_UNREADABLE") return error;
+    throw error;
+  });
+}

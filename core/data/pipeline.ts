@@ -1,0 +1,216 @@
+/**
+ * Batches of augmented views, made ahead of time. Colour work is not done here but in the step.
+ *
+ * Every batch is a function of (dataset, views, seed, step): workers, prefetching and where a run was resumed
+ * change when it is made, not what is in it.
+ */
+import { errors } from "../errors.ts";
+import { Random } from "../random.ts";
+import type { Dataset } from "./dataset.ts";
+import { checkBackground, WHITE, type Channels } from "./decode.ts";
+import { RECT_LENGTH, type Rendered, type RenderSettings } from "./render.ts";
+import { InThreadRunner, WorkerRunner, type RenderRunner } from "./render-runner.ts";
+import { resolveViewGroups, type ViewGroupSpec } from "./view-group.ts";
+
+export type { ViewGroupSpec };
+
+export interface ViewPipelineOptions {
+  readonly dataset: Dataset;
+  readonly views: readonly ViewGroupSpec[];
+  readonly batchSize: number;
+  /** Fewer batches an epoch than the images would give: whole updates of several batches each. */
+  readonly batchesPerEpoch?: number;
+  readonly seed: number;
+  readonly channels?: Channels;
+  /** What transparent pixels lie on, "#rrggbb". */
+  readonly background?: string;
+  /** Threads that decode and crop; 0 does it in this thread. */
+  readonly workers?: number;
+  /** Batches made ahead of the one in use. */
+  readonly prefetch?: number;
+}
+
+export interface ViewBatch {
+  readonly epoch: number;
+  /** Since the start of training, not of the epoch. */
+  readonly step: number;
+  /** [B] dataset indices of the images shown. */
+  readonly indices: Int32Array;
+  /** By group: [count * B, size, size, channels], view-major (view 0 of all samples, then view 1 …). */
+  readonly pixels: ReadonlyMap<string, Uint8Array>;
+  /** By group: [count * B, 5] crop rectangle x, y, width, height in source pixels, and flip 0 or 1. */
+  readonly rects: ReadonlyMap<string, Float32Array>;
+  /** [B] -1 where the image has none. */
+  readonly labels: Int32Array;
+  /** Images that could not be read, and which ones are shown instead. */
+  readonly replaced: readonly Replacement[];
+}
+
+export interface Replacement {
+  readonly index: number;
+  readonly by: number;
+  readonly reason: string;
+}
+
+/** A batch being made: row b of sample b, to be replaced where its image cannot be read. */
+interface Draft extends ViewBatch {
+  readonly replaced: Replacement[];
+}
+
+/** Samples per task: enough to hide the message, few enough to share a batch among workers. */
+const TASK_SAMPLES = 8;
+/** With half of the images corrupt, all of these fail once in 10^19 samples. */
+const REPLACEMENT_TRIES = 64;
+
+export class ViewPipeline {
+  /** The last, short batch of an epoch is dropped. */
+  readonly stepsPerEpoch: number;
+  private readonly dataset: Dataset;
+  private readonly batchSize: number;
+  private readonly prefetch: number;
+  private readonly settings: RenderSettings;
+  private readonly runner: RenderRunner;
+  private order: { epoch: number; indices: Int32Array } | undefined;
+  private closed = false;
+  private waitedMs = 0;
+  private firstAsked: number | undefined;
+
+  /**
+   * @throws VIEW_GROUP_INVALID, BATCH_TOO_LARGE for more samples than the dataset has, CONFIG_INVALID for a
+   *   background that is not "#rrggbb".
+   */
+  constructor(options: ViewPipelineOptions) {
+    const { dataset, batchSize, seed, channels = 3, background = WHITE, workers = 1, prefetch = 2 } = options;
+    const views = resolveViewGroups(options.views);
+    checkBackground(background);
+    if (batchSize > dataset.size) throw errors.batchTooLarge(batchSize, dataset.name, dataset.size);
+    const whole = Math.floor(dataset.size / batchSize);
+    this.stepsPerEpoch = Math.min(whole, options.batchesPerEpoch ?? whole);
+    this.dataset = dataset;
+    this.batchSize = batchSize;
+    this.prefetch = prefetch;
+    this.settings = { seed, views, channels, background };
+    this.runner = workers === 0 ? new InThreadRunner() : new WorkerRunner(workers);
+  }
+
+  /**
+   * The batches of steps fromStep, fromStep + 1, … without end; ends when the pipeline is closed.
+   *
+   * @throws ALL_IMAGES_CORRUPT, DATA_WORKER_DIED
+   */
+  async *batches(fromStep: number): AsyncGenerator<ViewBatch, void, undefined> {
+    const ahead: Promise<ViewBatch>[] = [];
+    let nextStep = fromStep;
+    while (!this.closed) {
+      while (ahead.length <= this.prefetch) {
+        const batch = this.batch(nextStep++);
+        // It is awaited below, or never: when the consumer stops, nobody wants to hear of it.
+        batch.catch(() => undefined);
+        ahead.push(batch);
+      }
+      const asked = performance.now();
+      this.firstAsked ??= asked;
+      try {
+        const batch = await ahead.shift()!;
+        this.waitedMs += performance.now() - asked;
+        yield batch;
+      } catch (error) {
+        if (!this.closed) throw error;
+      }
+    }
+  }
+
+  /** Share of the time since the first batch was asked for that the consumer has waited for data, 0..1. */
+  get waitShare(): number {
+    if (this.firstAsked === undefined) return 0;
+    return Math.min(1, this.waitedMs / (performance.now() - this.firstAsked));
+  }
+
+  /** Drops what is being made and ends the workers. */
+  async close(): Promise<void> {
+    this.closed = true;
+    await this.runner.close();
+  }
+
+  private async batch(step: number): Promise<ViewBatch> {
+    const { batchSize, settings } = this;
+    const epoch = Math.floor(step / this.stepsPerEpoch);
+    const first = (step % this.stepsPerEpoch) * batchSize;
+    const indices = this.epochOrder(epoch).slice(first, first + batchSize);
+    const draft: Draft = {
+      epoch,
+      step,
+      indices,
+      pixels: new Map(
+        settings.views.map(({ group, count, size }) => [
+          group,
+          new Uint8Array(count * batchSize * size * size * settings.channels),
+        ]),
+      ),
+      rects: new Map(
+        settings.views.map(({ group, count }) => [group, new Float32Array(count * batchSize * RECT_LENGTH)]),
+      ),
+      labels: Int32Array.from(indices, (index) => this.dataset.item(index).label ?? -1),
+      replaced: [],
+    };
+    const tasks = [];
+    for (let row = 0; row < batchSize; row += TASK_SAMPLES) {
+      tasks.push(this.renderRows(draft, row, Math.min(row + TASK_SAMPLES, batchSize)));
+    }
+    await Promise.all(tasks);
+    draft.replaced.sort((a, b) => a.index - b.index);
+    return draft;
+  }
+
+  private async renderRows(draft: Draft, from: number, to: number): Promise<void> {
+    const indices = [...draft.indices.subarray(from, to)];
+    const samples = indices.map((index) => ({ index, path: this.dataset.item(index).path }));
+    const rendered = await this.runner.run({ settings: this.settings, epoch: draft.epoch, samples });
+    for (const [sample, failure] of rendered.failures.entries()) {
+      if (failure === undefined) this.place(draft, from + sample, rendered, sample);
+      else await this.replace(draft, from + sample, failure);
+    }
+  }
+
+  /** Shows another image, drawn for this sample and epoch, with the crops drawn for the sample. */
+  private async replace(draft: Draft, row: number, reason: string): Promise<void> {
+    const { dataset, settings } = this;
+    const index = draft.indices[row]!;
+    for (let attempt = 0; attempt < REPLACEMENT_TRIES; attempt++) {
+      const random = new Random(settings.seed, "replacement", draft.epoch, index, attempt);
+      const by = random.integer(0, dataset.size - 1);
+      const { path, label = -1 } = dataset.item(by);
+      const rendered = await this.runner.run({ settings, epoch: draft.epoch, samples: [{ index, path }] });
+      if (rendered.failures[0] !== undefined) continue;
+      this.place(draft, row, rendered, 0);
+      draft.indices[row] = by;
+      draft.labels[row] = label;
+      draft.replaced.push({ index, by, reason });
+      return;
+    }
+    throw errors.allImagesCorrupt(dataset.name, REPLACEMENT_TRIES, reason);
+  }
+
+  /** Copies a sample's views from sample-major to view-major. */
+  private place(draft: Draft, row: number, rendered: Rendered, sample: number): void {
+    this.settings.views.forEach(({ group, count, size }, at) => {
+      const viewBytes = size * size * this.settings.channels;
+      for (let view = 0; view < count; view++) {
+        const from = sample * count + view;
+        const to = view * this.batchSize + row;
+        const pixels = rendered.pixels[at]!.subarray(from * viewBytes, (from + 1) * viewBytes);
+        draft.pixels.get(group)!.set(pixels, to * viewBytes);
+        const rect = rendered.rects[at]!.subarray(from * RECT_LENGTH, (from + 1) * RECT_LENGTH);
+        draft.rects.get(group)!.set(rect, to * RECT_LENGTH);
+      }
+    });
+  }
+
+  private epochOrder(epoch: number): Int32Array {
+    if (this.order?.epoch !== epoch) {
+      const indices = new Random(this.settings.seed, "order", epoch).permutation(this.dataset.size);
+      this.order = { epoch, indices };
+    }
+    return this.order.indices;
+  }
+}

@@ -1,0 +1,227 @@
+/**
+ * The folder of a run: where its files are, and how they are written.
+ *
+ *   config.resolved.json     every option, defaults filled in       run.json      status, versions, device …
+ *   metrics.jsonl            one line per step                      eval.json     the last evaluation
+ *   events.out.tfevents.*    the same for TensorBoard               report.html   the page of the run
+ *   checkpoints/
+ */
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from "node:fs";
+import { hostname } from "node:os";
+import { basename, dirname, join, resolve } from "node:path";
+import type { EvalResult } from "../eval/card.ts";
+import { errors } from "../errors.ts";
+import { RUN_FILES, type RunRecord } from "../report/runs.ts";
+import { writeJsonAtomic } from "./atomic-file.ts";
+
+/** Where runs go unless a folder is named. */
+export const RUNS_FOLDER = "runs";
+
+/** Content of `run.json`. Lists of runs read the part that is `RunRecord`. */
+export interface RunFile extends RunRecord {
+  readonly finishedAt?: string;
+  /** When it was gone on with. */
+  readonly resumedAt?: readonly string[];
+  /** Whether the working copy had changes that are not in the commit. */
+  readonly dirty?: boolean;
+  readonly precision: string;
+  readonly engine: string;
+  readonly plugins: readonly string[];
+  readonly images: number;
+  /** Trained weights. */
+  readonly parameters: number;
+  /** What was typed. */
+  readonly command: string;
+  /** Who writes here, while the run goes on. */
+  readonly process?: { readonly pid: number; readonly host: string };
+  /** Why it failed. */
+  readonly error?: string;
+}
+
+export interface CreateRunOptions {
+  /** The first part of the folder's name. */
+  readonly name: string;
+  /** The folder itself; it must be empty or not exist yet. */
+  readonly out?: string;
+  /** Where a folder is made unless `out` names one (default: "runs"). */
+  readonly parent?: string;
+  readonly now?: Date;
+}
+
+export class RunFolder {
+  readonly path: string;
+  readonly name: string;
+
+  private constructor(path: string) {
+    this.path = path;
+    this.name = basename(path);
+  }
+
+  /**
+   * Makes the folder `<parent>/<name>-<date>`, or `out`. Nothing is ever overwritten.
+   *
+   * @throws RUN_FOLDER_EXISTS for an `out` that holds something, RUN_FOLDER_NOT_WRITABLE, RUN_DISK_FULL.
+   */
+  static create({ name, out, parent = RUNS_FOLDER, now = new Date() }: CreateRunOptions): RunFolder {
+    const wanted = resolve(out ?? join(parent, `${slug(name)}-${timestamp(now)}`));
+    try {
+      mkdirSync(dirname(wanted), { recursive: true });
+      if (out !== undefined) {
+        mkdirSync(wanted, { recursive: true });
+        if (readdirSync(wanted).length > 0) throw errors.runFolderExists(wanted);
+        return RunFolder.checked(wanted);
+      }
+      for (let copy = 1; ; copy++) {
+        const path = copy === 1 ? wanted : `${wanted}-${copy}`;
+        if (makeNew(path)) return RunFolder.checked(path);
+      }
+    } catch (error) {
+      throw explained(wanted, error);
+    }
+  }
+
+  /**
+   * The folder of an existing run.
+   *
+   * @throws RUN_MISSING where it holds no resolved config, with the runs beside it.
+   */
+  static open(path: string): RunFolder {
+    const folder = new RunFolder(resolve(path));
+    if (existsSync(folder.configFile)) return folder;
+    const runs = (parent: string) =>
+      existsSync(parent)
+        ? readdirSync(parent).filter((name) => existsSync(join(parent, name, RUN_FILES.config)))
+        : [];
+    throw errors.runMissing(folder.path, runs(folder.path).concat(runs(dirname(folder.path))).slice(-5));
+  }
+
+  /** The folder, after a file of it was written and read. */
+  private static checked(path: string): RunFolder {
+    const probe = join(path, ".probe");
+    writeFileSync(probe, "relata", { flush: true });
+    rmSync(probe);
+    return new RunFolder(path);
+  }
+
+  get configFile(): string {
+    return join(this.path, RUN_FILES.config);
+  }
+  get runFile(): string {
+    return join(this.path, RUN_FILES.run);
+  }
+  get metricsFile(): string {
+    return join(this.path, RUN_FILES.metrics);
+  }
+  get evaluationFile(): string {
+    return join(this.path, RUN_FILES.evaluation);
+  }
+  get reportFile(): string {
+    return join(this.path, "report.html");
+  }
+  get checkpoints(): string {
+    return join(this.path, "checkpoints");
+  }
+
+  /** @throws RUN_DISK_FULL when the disk has less left. */
+  requireSpace(bytes: number): void {
+    const { bavail, bsize } = statfsSync(this.path);
+    if (bavail * bsize < bytes) throw errors.runDiskFull(this.path, bytes, bavail * bsize);
+  }
+
+  /** @throws RUN_FILE_DAMAGED */
+  readConfig(): unknown {
+    return readJson(this.configFile);
+  }
+
+  /** Undefined where it was never written. Throws RUN_FILE_DAMAGED. */
+  readRun(): RunFile | undefined {
+    return existsSync(this.runFile) ? (readJson(this.runFile) as RunFile) : undefined;
+  }
+
+  /** Undefined where there was none. Throws RUN_FILE_DAMAGED. */
+  readEvaluation(): EvalResult[] | undefined {
+    return existsSync(this.evaluationFile) ? (readJson(this.evaluationFile) as EvalResult[]) : undefined;
+  }
+
+  writeConfig(config: unknown): void {
+    this.write(this.configFile, config);
+  }
+  writeRun(run: RunFile): void {
+    this.write(this.runFile, run);
+  }
+  writeEvaluation(results: readonly EvalResult[]): void {
+    this.write(this.evaluationFile, results);
+  }
+
+  /** @throws RUN_BUSY while another process of this machine writes to the run. */
+  requireIdle(): void {
+    const run = this.readRun();
+    if (run?.status !== "running" || run.process?.host !== hostname()) return;
+    const { pid } = run.process;
+    if (pid !== process.pid && isAlive(pid)) throw errors.runBusy(this.path, pid);
+  }
+
+  /** Removes the folder and all that is in it. */
+  remove(): void {
+    rmSync(this.path, { recursive: true, force: true });
+  }
+
+  private write(file: string, value: unknown): void {
+    try {
+      writeJsonAtomic(file, value);
+    } catch (error) {
+      throw explained(this.path, error);
+    }
+  }
+}
+
+/** False where there is something already: two runs that start together get two folders. */
+function makeNew(path: string): boolean {
+  try {
+    mkdirSync(path);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+    throw error;
+  }
+}
+
+/** "SERE (small)" -> "sere-small" */
+function slug(name: string): string {
+  const words = name.toLowerCase().match(/[a-z0-9]+/g);
+  return words?.join("-") ?? "run";
+}
+
+/** Local time: 2026-01-31-090501 */
+function timestamp(date: Date): string {
+  const two = (value: number) => String(value).padStart(2, "0");
+  const day = [date.getFullYear(), two(date.getMonth() + 1), two(date.getDate())].join("-");
+  return `${day}-${two(date.getHours())}${two(date.getMinutes())}${two(date.getSeconds())}`;
+}
+
+function readJson(file: string): unknown {
+  try {
+    return JSON.parse(readFileSync(file, "utf8"));
+  } catch (error) {
+    throw errors.runFileDamaged(file, error).because(error);
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}
+
+/** Turns the file system's errors into coded ones. */
+function explained(folder: string, error: unknown): unknown {
+  const code = (error as NodeJS.ErrnoException).code;
+  if (code === "ENOSPC" || code === "EDQUOT") return errors.runDiskFull(folder).because(error);
+  if (code !== undefined && ["EACCES", "EPERM", "EROFS", "ENOTDIR", "EEXIST", "EISDIR"].includes(code)) {
+    return errors.runFolderNotWritable(folder, error).because(error);
+  }
+  return error;
+}

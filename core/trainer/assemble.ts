@@ -1,0 +1,153 @@
+/** From a resolved config and its plugins to everything that a run needs. Nothing is trained yet. */
+import { resolve } from "node:path";
+import type { ResolvedConfig } from "../config/schema.ts";
+import { Container } from "../container.ts";
+import type { RunInfo, ViewGroupSpec } from "../contexts.ts";
+import type { Dataset } from "../data/dataset.ts";
+import { openEmoji } from "../data/emoji.ts";
+import { openImageFolder } from "../data/image-folder.ts";
+import { ViewPipeline } from "../data/pipeline.ts";
+import { createEngine } from "../engine/create-engine.ts";
+import type { Engine } from "../engine/engine.ts";
+import { ensureLibrary } from "../engine/install.ts";
+import { errors } from "../errors.ts";
+import { createHooks, type Hooks } from "../hooks.ts";
+import type { Logger } from "../logger.ts";
+import type { PluginDefinition } from "../plugin.ts";
+import { BACKBONE, CHECKPOINTS, DATASET, ENGINE, LOGGER, OPTIMIZER } from "../tokens.ts";
+import { VisionTransformer, vitArchitectures } from "../vit/vit.ts";
+import { FolderCheckpoints } from "./checkpoint.ts";
+import { AdamW } from "./optimizer.ts";
+import { Training } from "./training.ts";
+
+/** A plugin found and its options checked. */
+export interface ResolvedPlugin {
+  readonly definition: PluginDefinition;
+  readonly options: unknown;
+}
+
+export interface Assembly {
+  readonly config: ResolvedConfig;
+  readonly container: Container;
+  readonly hooks: Hooks;
+  readonly dataset: Dataset;
+  readonly run: RunInfo;
+  readonly training: Training;
+  readonly engine: Engine;
+  /** Micro-batches per update. */
+  readonly accumulation: number;
+  /** A fresh pipeline of this run's views. */
+  pipeline(): ViewPipeline;
+}
+
+export interface AssembleOptions {
+  readonly baseDir: string;
+  readonly checkpoints: string;
+  readonly logger: Logger;
+  readonly status?: (message: string) => void;
+}
+
+/** lr is given per 256 samples (the linear scaling rule of arXiv 1706.02677). */
+const LR_BATCH = 256;
+
+export async function assemble(
+  config: ResolvedConfig,
+  plugins: readonly ResolvedPlugin[],
+  { baseDir, checkpoints, logger, status }: AssembleOptions,
+): Promise<Assembly> {
+  const { train, data, teacher } = config;
+  const container = new Container();
+  const hooks = createHooks();
+
+  status?.("opening the images");
+  const opened = await openDataset(config, baseDir);
+  container.bind(LOGGER, () => logger);
+  container.bind(DATASET, () => opened);
+  container.bind(CHECKPOINTS, () => new FolderCheckpoints(checkpoints, config.checkpoint.keepLast));
+  container.bind(OPTIMIZER, () => new AdamW({ ...train.adam, decayBiases: train.decayBiases }));
+  for (const { definition, options } of plugins) {
+    const parts = definition.apply(hooks, { name: definition.manifest.name, options });
+    parts?.services?.(container);
+  }
+  const views = hooks.views.call([]);
+  if (views.length === 0) throw errors.noViews();
+
+  const dataset = container.get(DATASET);
+  const microBatch = train.microBatch ?? train.batchSize;
+  const stepsPerEpoch = Math.floor(dataset.size / train.batchSize);
+  if (stepsPerEpoch === 0) throw errors.batchTooLarge(train.batchSize, dataset.name, dataset.size);
+  const run: RunInfo = {
+    seed: config.seed,
+    epochs: train.epochs,
+    stepsPerEpoch,
+    totalSteps: train.epochs * stepsPerEpoch,
+    batchSize: microBatch,
+    globalBatchSize: train.batchSize,
+    channels: data.channels,
+    numClasses: dataset.classNames?.length,
+  };
+
+  container.bind(BACKBONE, () => makeBackbone(config, views));
+  const backbone = container.get(BACKBONE);
+  status?.("opening TensorFlow");
+  const engine = await createEngine({ ...train, library: () => ensureLibrary({ gpu: train.device === "gpu" }) });
+  container.bind(ENGINE, () => engine);
+  const accumulation = train.batchSize / microBatch;
+  const training = await Training.create({
+    hooks,
+    views,
+    run,
+    backbone,
+    engine: container.get(ENGINE),
+    optimizer: container.get(OPTIMIZER),
+    settings: {
+      ...train,
+      lr: (train.lr * train.batchSize) / LR_BATCH,
+      clipGrad: train.clipGrad ?? 0,
+      momentum: teacher.momentum,
+      momentumEnd: teacher.momentumEnd,
+      accumulation,
+      normalisation: data,
+    },
+  });
+  return {
+    config,
+    container,
+    hooks,
+    dataset,
+    run,
+    training,
+    engine,
+    accumulation,
+    pipeline: () =>
+      new ViewPipeline({
+        dataset,
+        views,
+        batchSize: microBatch,
+        batchesPerEpoch: stepsPerEpoch * accumulation,
+        seed: config.seed,
+        channels: data.channels,
+        background: data.background,
+        workers: data.workers,
+        prefetch: data.prefetch,
+      }),
+  };
+}
+
+export function openDataset({ data }: ResolvedConfig, baseDir: string): Promise<Dataset> {
+  if (data.dataset === "emoji") return openEmoji({ limit: data.limit, from: [baseDir] });
+  return openImageFolder(resolve(baseDir, data.path!), { limit: data.limit });
+}
+
+function makeBackbone({ backbone, data }: ResolvedConfig, views: readonly ViewGroupSpec[]): VisionTransformer {
+  const { arch, embedDim, depth, numHeads, imageSize, ...rest } = backbone;
+  const base = arch === "vit" ? vitArchitectures["vit-small"] : vitArchitectures[arch];
+  return new VisionTransformer({
+    ...rest,
+    channels: data.channels,
+    embedDim: embedDim ?? base.embedDim,
+    depth: depth ?? base.depth,
+    numHeads: numHeads ?? base.numHeads,
+    imageSize: imageSize ?? views[0]!.size,
+  });
+}

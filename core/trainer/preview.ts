@@ -1,0 +1,62 @@
+/** A few samples and the views that the networks would see of them, augmented, for the eye. */
+import { decode } from "../data/decode.ts";
+import type { ViewBatch } from "../data/pipeline.ts";
+import type { AnnotatedImage, Box, RgbImage } from "../report/images.ts";
+import type { ViewSample } from "../report/report-data.ts";
+import type { Assembly } from "./assemble.ts";
+
+/** The first `count` samples of the run's first batch, with the views of step 0. */
+export async function sampleViews(assembly: Assembly, count: number): Promise<ViewSample[]> {
+  if (count === 0) return [];
+  const { training, run, dataset, config } = assembly;
+  const pipeline = assembly.pipeline();
+  try {
+    const { value } = await pipeline.batches(0).next();
+    const batch = value as ViewBatch;
+    const program = await training.engine.program("views", training.traceViews());
+    const augmented = await program.run(training.feeds(batch, { step: 0, epoch: 0 }));
+    const samples = Math.min(count, run.batchSize);
+    return await Promise.all(
+      Array.from({ length: samples }, async (_, b): Promise<ViewSample> => {
+        const item = dataset.item(batch.indices[b]!);
+        const { channels, background } = config.data;
+        const source = await decode(item.path, { channels, background });
+        const boxes: Box[] = [];
+        const views: ViewSample["views"][number][] = [];
+        for (const { group, count: viewCount, size } of training.declarations.views) {
+          for (let view = 0; view < viewCount; view++) {
+            const row = view * run.batchSize + b;
+            const kind = group === "local" ? "local" : "global";
+            boxes.push(boxOf(kind, batch.rects.get(group)!.subarray(row * 5, row * 5 + 4), source));
+            const imageSize = size * size * channels;
+            const values = (augmented[group] as Float32Array).subarray(row * imageSize, (row + 1) * imageSize);
+            views.push({ image: rgb(values.map((v) => 255 * v), size, size, channels), name: `${group} ${view + 1}`, kind });
+          }
+        }
+        const whole: AnnotatedImage = {
+          image: rgb(source.data, source.width, source.height, source.channels),
+          boxes,
+        };
+        return { name: item.id, source: whole, views };
+      }),
+    );
+  } finally {
+    await pipeline.close();
+  }
+}
+
+/** A crop rectangle in fractions of the source image. */
+function boxOf(kind: "global" | "local", rect: Float32Array, { width, height }: { width: number; height: number }): Box {
+  const [x, y, w, h] = rect as unknown as [number, number, number, number];
+  return { kind, x: x / width, y: y / height, width: w / width, height: h / height };
+}
+
+/** Values 0..255 as an RGB image; grey ones get three equal channels. */
+function rgb(values: ArrayLike<number>, width: number, height: number, channels: number): RgbImage {
+  const data = new Uint8Array(width * height * 3);
+  for (let i = 0; i < data.length; i++) {
+    const from = channels === 3 ? i : Math.floor(i / 3);
+    data[i] = Math.round(Math.min(255, Math.max(0, values[from]!)));
+  }
+  return { data, width, height };
+}

@@ -1,0 +1,328 @@
+/** The trainer: epochs, accumulation, checkpoints, evaluation, and an orderly end whatever happens. */
+import type { ResolvedConfig } from "../config/schema.ts";
+import type { EpochContext, Progress, StepResult } from "../contexts.ts";
+import type { ViewBatch, ViewPipeline } from "../data/pipeline.ts";
+import type { EvalResult } from "../eval/card.ts";
+import type { Evaluation } from "../eval/evaluator.ts";
+import { errors } from "../errors.ts";
+import type { Logger } from "../logger.ts";
+import type { ViewSample } from "../report/report-data.ts";
+import { CHECKPOINTS } from "../tokens.ts";
+import { assemble, type Assembly, type ResolvedPlugin } from "./assemble.ts";
+import { valuesFor, type Checkpoint } from "./checkpoint.ts";
+import { makeEvaluator, type RunEvaluator } from "./evaluate.ts";
+import { sampleViews } from "./preview.ts";
+import type { StepOutcome } from "./training.ts";
+
+export interface TrainingStart {
+  readonly folder: string;
+  readonly totalSteps: number;
+  readonly stepsPerEpoch: number;
+  readonly fromStep: number;
+  readonly epochs: number;
+  readonly device: string;
+  readonly precision: string;
+  readonly engine: string;
+  /** Version of libtensorflow or of the tfjs backend. */
+  readonly library: string;
+  /** Trained weights. */
+  readonly parameters: number;
+  readonly plugins: readonly string[];
+  readonly images: number;
+}
+
+export interface StepReport extends StepResult {
+  readonly totalSteps: number;
+  readonly etaSeconds: number;
+  /** Resident memory of the process. */
+  readonly memoryBytes: number;
+  /** Part of the time since the last report that the step waited for images, 0..1. */
+  readonly waitShare: number;
+}
+
+/** Who watches a run: the CLI's progress, the run folder's recorder. */
+export interface TrainObserver {
+  start?(info: TrainingStart): void;
+  status?(message: string): void;
+  step?(report: StepReport): void;
+  /** `progress` says after which step; the figures of step 0 are the untrained network's. */
+  evaluation?(evaluation: Evaluation, progress: Progress): void;
+  /** A few samples and their views, for the report. */
+  views?(samples: readonly ViewSample[]): void;
+  checkpoint?(path: string, step: number): void;
+  warning?(message: string): void;
+}
+
+export interface TrainOptions {
+  readonly baseDir: string;
+  /** The run folder; checkpoints go below it. */
+  readonly folder: string;
+  /** Go on from the newest whole checkpoint of this folder. */
+  readonly resume?: boolean;
+  /** One step, one evaluation, one checkpoint. */
+  readonly dryRun?: boolean;
+  /** Finishes the step, saves and returns. */
+  readonly signal?: AbortSignal;
+  readonly observer?: TrainObserver;
+}
+
+export interface TrainSummary {
+  readonly folder: string;
+  readonly status: "finished" | "interrupted";
+  readonly step: number;
+  readonly evaluations: readonly EvalResult[];
+}
+
+export async function train(
+  config: ResolvedConfig,
+  plugins: readonly ResolvedPlugin[],
+  options: TrainOptions,
+): Promise<TrainSummary> {
+  const { observer = {}, baseDir, folder } = options;
+  const warned = new Set<string>();
+  const logger: Logger = {
+    info: (message) => observer.status?.(message),
+    warn: (message, key = message) => {
+      if (!warned.has(key)) observer.warning?.(message);
+      warned.add(key);
+    },
+  };
+  const assembly = await assemble(config, plugins, {
+    baseDir,
+    checkpoints: `${folder}/checkpoints`,
+    logger,
+    status: (message) => observer.status?.(message),
+  });
+  const pipeline = assembly.pipeline();
+  try {
+    return await new TrainRun(assembly, pipeline, plugins, options, logger).run();
+  } finally {
+    await pipeline.close();
+    assembly.engine.close();
+  }
+}
+
+class TrainRun {
+  private readonly assembly: Assembly;
+  private readonly pipeline: ViewPipeline;
+  private readonly plugins: readonly ResolvedPlugin[];
+  private readonly options: TrainOptions;
+  private readonly observer: TrainObserver;
+  private readonly logger: Logger;
+  private evaluator!: RunEvaluator;
+  private evaluations: readonly EvalResult[] = [];
+  private savedStep = -1;
+
+  constructor(
+    assembly: Assembly,
+    pipeline: ViewPipeline,
+    plugins: readonly ResolvedPlugin[],
+    options: TrainOptions,
+    logger: Logger,
+  ) {
+    this.assembly = assembly;
+    this.pipeline = pipeline;
+    this.plugins = plugins;
+    this.options = options;
+    this.observer = options.observer ?? {};
+    this.logger = logger;
+  }
+
+  async run(): Promise<TrainSummary> {
+    const { config, training, run } = this.assembly;
+    const { dryRun, folder } = this.options;
+    this.evaluator = await makeEvaluator(this.assembly);
+    let step = await this.begin();
+    const lastStep = dryRun ? step + 1 : Math.min(run.totalSteps, config.train.maxSteps ?? Infinity);
+    this.announce(step);
+    this.observer.views?.(await sampleViews(this.assembly, config.report.samples));
+
+    const batches = this.pipeline.batches(step * this.assembly.accumulation);
+    const clock = new StepClock(run.globalBatchSize, step, lastStep);
+    while (step < lastStep && !this.options.signal?.aborted) {
+      const progress = this.progressAt(step);
+      if (training.needsCapture("train", progress.epoch)) this.observer.status?.("capturing the step");
+      const outcome = await this.update(batches, progress, clock);
+      step++;
+      this.report(progress, outcome, clock);
+      if (step === 1 || step % run.stepsPerEpoch === 0) training.verify();
+      const { everySteps } = config.checkpoint;
+      if (everySteps !== undefined && step % everySteps === 0) await this.save(step);
+      if (step % run.stepsPerEpoch === 0) await this.endEpoch(step, step === lastStep);
+    }
+    const interrupted = step < lastStep;
+    if (!interrupted) await this.evaluate(step);
+    await this.save(step);
+    if (!interrupted) await this.assembly.hooks.done.promise(this.epochContext(step, true));
+    const status = interrupted ? "interrupted" : "finished";
+    return { folder, status, step, evaluations: this.evaluations };
+  }
+
+  /** Sets the variables, from a checkpoint or the seed, and gives the step to go on with. */
+  private async begin(): Promise<number> {
+    const { training, container, dataset, config } = this.assembly;
+    if (!this.options.resume) {
+      await training.initialize();
+      this.observer.status?.("evaluating the untrained backbone");
+      await this.evaluator.measureUntrained();
+      return 0;
+    }
+    const checkpoint = await container.get(CHECKPOINTS).latest((error) => this.logger.warn(String(error)));
+    if (!checkpoint) throw errors.checkpointMissing(this.options.folder);
+    if (checkpoint.dataset !== dataset.fingerprint || checkpoint.seed !== config.seed) {
+      throw errors.resumeDiffers(checkpoint.seed === config.seed ? "the images" : "the seed");
+    }
+    await training.initialize(valuesFor(checkpoint, training.state.variables));
+    this.evaluator.untrained = checkpoint.notes["untrained"] as Record<string, number>;
+    this.savedStep = checkpoint.step;
+    return checkpoint.step;
+  }
+
+  private announce(fromStep: number): void {
+    const { training, run, engine, dataset, config } = this.assembly;
+    const { device, precision, kind, library } = engine.description;
+    this.observer.start?.({
+      folder: this.options.folder,
+      totalSteps: run.totalSteps,
+      stepsPerEpoch: run.stepsPerEpoch,
+      fromStep,
+      epochs: config.train.epochs,
+      device,
+      precision,
+      engine: kind,
+      library,
+      parameters: training.state.parameterCount(),
+      plugins: this.plugins.map((p) => p.definition.manifest.name),
+      images: dataset.size,
+    });
+  }
+
+  /** One update: every micro-batch of it. Throws NOT_FINITE after saving the state before it. */
+  private async update(
+    batches: AsyncGenerator<ViewBatch>,
+    progress: Progress,
+    clock: StepClock,
+  ): Promise<StepOutcome> {
+    const { training, accumulation } = this.assembly;
+    for (let micro = 1; ; micro++) {
+      const batch = await clock.waiting(async () => (await batches.next()).value as ViewBatch);
+      for (const { index, by, reason } of batch.replaced) {
+        const item = this.assembly.dataset.item(index);
+        this.logger.warn(`${item.id} cannot be read (${reason}); image ${by} stands in for it`, item.id);
+      }
+      const kind = accumulation === 1 ? "train" : micro < accumulation ? "accumulate" : "apply";
+      const outcome = await training.step(kind, batch, progress);
+      if (!outcome.finite) {
+        const origin = await training.firstNonFinite(kind, batch, progress);
+        const terms = Object.keys(outcome.scalars).filter((n) => n.startsWith("loss/") && !Number.isFinite(outcome.scalars[n]!));
+        await this.save(progress.step);
+        throw errors.notFinite(progress.step, terms, origin);
+      }
+      if (micro === accumulation) return outcome;
+    }
+  }
+
+  private report(progress: Progress, outcome: StepOutcome, clock: StepClock): void {
+    const timing = clock.tick();
+    const schedules = Object.entries(this.assembly.training.schedulesAt(progress)).map(
+      ([name, value]) => [name.replace(/^core\./, "").replace(".", "/"), value] as const,
+    );
+    const scalars = { ...outcome.scalars, ...Object.fromEntries(schedules) };
+    const result: StepResult = { ...progress, scalars, imagesPerSecond: timing.imagesPerSecond };
+    this.assembly.hooks.afterStep.call(result);
+    this.observer.step?.({
+      ...result,
+      totalSteps: timing.lastStep,
+      etaSeconds: timing.etaSeconds,
+      waitShare: timing.waitShare,
+      memoryBytes: process.memoryUsage.rss(),
+    });
+  }
+
+  private async endEpoch(step: number, last: boolean): Promise<void> {
+    const { config, hooks, run } = this.assembly;
+    const epoch = step / run.stepsPerEpoch;
+    const { everyEpochs } = config.evaluation.knn;
+    if (!last && everyEpochs > 0 && epoch % everyEpochs === 0) await this.evaluate(step);
+    await hooks.afterEpoch.promise(this.epochContext(step, last));
+    if (!last && epoch % config.checkpoint.everyEpochs === 0) await this.save(step);
+  }
+
+  private async evaluate(step: number): Promise<void> {
+    this.observer.status?.("evaluating");
+    const evaluation = await this.evaluator.evaluate();
+    this.evaluations = evaluation.results;
+    this.observer.evaluation?.(evaluation, this.progressAt(step));
+  }
+
+  private async save(step: number): Promise<void> {
+    if (step === this.savedStep) return;
+    const { training, container, engine, dataset, config } = this.assembly;
+    const { variables } = training.state;
+    const values = await engine.save(variables);
+    const checkpoint: Checkpoint = {
+      ...this.progressAt(step),
+      seed: config.seed,
+      dataset: dataset.fingerprint,
+      notes: { untrained: this.evaluator.untrained },
+      tensors: variables.map(({ name, shape }, i) => ({ name, shape, values: values[i]! })),
+    };
+    const path = await container.get(CHECKPOINTS).save(checkpoint);
+    this.savedStep = step;
+    this.observer.checkpoint?.(path, step);
+  }
+
+  private progressAt(step: number): Progress {
+    return { step, epoch: step / this.assembly.run.stepsPerEpoch };
+  }
+
+  private epochContext(step: number, last: boolean): EpochContext {
+    return {
+      ...this.progressAt(step),
+      last,
+      log: (name, value) =>
+        this.observer.evaluation?.({ results: [], scalars: { [name]: value }, found: [] }, this.progressAt(step)),
+    };
+  }
+}
+
+/** Speed, waiting and time left, smoothed over recent steps. */
+class StepClock {
+  private readonly images: number;
+  private readonly lastStep: number;
+  private step: number;
+  private last = performance.now();
+  private waited = 0;
+  private secondsPerStep: number | undefined;
+
+  constructor(imagesPerStep: number, step: number, lastStep: number) {
+    this.images = imagesPerStep;
+    this.step = step;
+    this.lastStep = lastStep;
+  }
+
+  async waiting<T>(work: () => Promise<T>): Promise<T> {
+    const start = performance.now();
+    const result = await work();
+    this.waited += performance.now() - start;
+    return result;
+  }
+
+  tick(): { imagesPerSecond: number; etaSeconds: number; waitShare: number; lastStep: number } {
+    const now = performance.now();
+    const seconds = (now - this.last) / 1000;
+    const waitShare = Math.min(1, this.waited / 1000 / seconds);
+    this.last = now;
+    this.waited = 0;
+    this.step++;
+    // The first step holds the capture: it says nothing about the others.
+    const previous = this.secondsPerStep;
+    this.secondsPerStep = previous === undefined || previous > 3 * seconds ? seconds : 0.9 * previous + 0.1 * seconds;
+    return {
+      imagesPerSecond: this.images / seconds,
+      etaSeconds: this.secondsPerStep * (this.lastStep - this.step),
+      waitShare,
+      lastStep: this.lastStep,
+    };
+  }
+}
