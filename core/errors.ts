@@ -43,13 +43,90 @@ export const errors = {
   configUnknownKey: coded(
     "CONFIG_UNKNOWN_KEY",
     (path: string, key: string, known: readonly string[], nearest?: string) => ({
-      message: `unknown key "${key}" in ${path}.${didYouMean(nearest)}`,
-      fix: `remove it or use one of: ${known.join(", ")}`,
+      message:
+        `${path === "" ? "" : `${path}.`}${key}: unknown key.` +
+        (nearest ? didYouMean(nearest) : ` There is ${known.length > 0 ? known.join(", ") : "none here"}.`),
+      fix: `remove it or use one of: ${known.length > 0 ? known.join(", ") : "(no options)"}`,
     }),
   ),
   configInvalid: coded("CONFIG_INVALID", (path: string, problem: string) => ({
     message: `${path}: ${problem}`,
     fix: `correct ${path} in the config`,
+  })),
+  configProblems: coded("CONFIG_PROBLEMS", (problems: readonly RelataError[]) => ({
+    message: `${problems.length} problems in the config:\n${problems.map(({ message }) => `  - ${message}`).join("\n")}`,
+    fix: "correct each of them",
+  })),
+  // --- config files and overrides ------------------------------------------------------------------------
+  configMissing: coded("CONFIG_MISSING", (file: string, nearest?: string) => ({
+    message: `there is no config ${file}.${didYouMean(nearest)}`,
+    fix: "name a .yaml, .json or .ts file, or use --preset",
+  })),
+  configFormat: coded("CONFIG_FORMAT", (file: string, known: readonly string[]) => ({
+    message: `${file} is not a config that can be read`,
+    fix: `use a file that ends in ${known.join(", ")}`,
+  })),
+  configSyntax: coded("CONFIG_SYNTAX", (file: string, line: number, column: number, problem: string) => ({
+    message: `${file}:${line}:${column}: ${problem}`,
+    fix: `correct line ${line}`,
+  })),
+  configLoad: coded("CONFIG_LOAD", (file: string, cause: unknown) => ({
+    message: `${file} failed while it was loaded: ${cause instanceof Error ? cause.message : String(cause)}`,
+    fix: "correct the file; it has to export its config as default",
+  })),
+  overrideSyntax: coded("OVERRIDE_SYNTAX", (text: string, problem: string) => ({
+    message: `--set ${text}: ${problem}`,
+    fix: "write --set key=value, such as --set train.epochs=50 or --set plugins.dino.weight=1",
+  })),
+  overridePath: coded(
+    "OVERRIDE_PATH",
+    (text: string, key: string, place: string, known: readonly string[], nearest?: string) => ({
+      message: `--set ${text}: there is no "${key}" in ${place}.${didYouMean(nearest)}`,
+      fix: known.length > 0 ? `use one of: ${known.join(", ")}` : `${place} holds a value, not further keys`,
+    }),
+  ),
+  presetUnknown: coded("PRESET_UNKNOWN", (name: string, known: readonly string[], nearest?: string) => ({
+    message: `there is no preset "${name}".${didYouMean(nearest)}`,
+    fix: `use one of: ${known.join(", ")}`,
+  })),
+  // --- plugin registry -----------------------------------------------------------------------------------
+  pluginUnknown: coded(
+    "PLUGIN_UNKNOWN",
+    (name: string, builtins: readonly string[], folder: string, nearest?: string) => ({
+      message: `plugin "${name}" is neither built in nor a package that ${folder} can import.${didYouMean(nearest)}`,
+      fix: `use one of: ${builtins.join(", ")}; a path such as ./${name}.ts; or install the package there`,
+    }),
+  ),
+  pluginFileMissing: coded(
+    "PLUGIN_FILE_MISSING",
+    (path: string, tried: readonly string[], nearest?: string) => ({
+      message: `there is no plugin at ${path}.${didYouMean(nearest)}`,
+      fix: `make one of: ${tried.join(", ")}; paths start from the config's folder`,
+    }),
+  ),
+  pluginLoad: coded("PLUGIN_LOAD", (source: string, cause: unknown) => ({
+    message: `the plugin ${source} failed while it was loaded: ${cause instanceof Error ? cause.message : String(cause)}`,
+    fix: "correct the plugin, or install what it imports",
+  })),
+  pluginShape: coded("PLUGIN_SHAPE", (source: string, problem: string, fix: string) => ({
+    message: `${source} is not a plugin: ${problem}`,
+    fix,
+  })),
+  pluginApi: coded("PLUGIN_API", (plugin: string, wanted: string, supported: string) => ({
+    message: `plugin "${plugin}" is written for version ${wanted} of the plugin contract; this relata has ${supported}`,
+    fix: "install a version of the plugin, or of relata, that fits the other",
+  })),
+  pluginTwice: coded("PLUGIN_TWICE", (plugin: string, sources: readonly string[]) => ({
+    message: `plugin "${plugin}" is listed ${sources.length} times (${sources.join(", ")})`,
+    fix: "keep one; two plugins of one name cannot be told apart",
+  })),
+  pluginRequires: coded("PLUGIN_REQUIRES", (plugin: string, missing: string) => ({
+    message: `plugin "${plugin}" requires "${missing}", which is not enabled`,
+    fix: `add "${missing}" to plugins`,
+  })),
+  pluginCycle: coded("PLUGIN_CYCLE", (cycle: readonly string[]) => ({
+    message: `these plugins all want to run after each other: ${cycle.join(" -> ")}`,
+    fix: "remove one of their `after`",
   })),
   // --- hooks and plugins ---------------------------------------------------------------------------------
   hookAsyncTap: coded("HOOK_ASYNC_TAP", (plugin: string, hook: string) => ({
@@ -262,11 +339,23 @@ export const errors = {
     message: `"${name}" has shape [${want.join(", ")}] but is assigned [${got.join(", ")}]`,
     fix: "reshape the value before writing it",
   })),
+  variableValues: coded("VARIABLE_VALUES", (name: string, want: number, got: number) => ({
+    message: `"${name}" holds ${want} values but is loaded with ${got}`,
+    fix: "give as many values as its shape holds",
+  })),
+  opMissing: coded("OP_MISSING", (plugin: string, scope: string, kernel: string) => ({
+    message: `plugin "${plugin}" uses ${kernel} in ${scope}, which relata has no TensorFlow op for`,
+    fix: "docs/ops.md lists the ops there are, and what to use instead of this one",
+  })),
+  noGradient: coded("NO_GRADIENT", (plugin: string, scope: string, kernel: string) => ({
+    message: `the loss depends on the weights through ${kernel} of plugin "${plugin}" in ${scope}, which has no gradient`,
+    fix: "wrap its input in stopGradient, or use an op with a gradient: docs/ops.md lists them",
+  })),
   programFeed: coded(
     "PROGRAM_FEED",
-    (program: string, input: string, want: number, got: number | undefined) => ({
-      message: `program "${program}" needs ${want} values for "${input}", got ${got ?? "none"}`,
-      fix: `return ${want} values from the sampler of "${input}"`,
+    (program: string, input: string, want: string, got: string | undefined) => ({
+      message: `program "${program}" needs values for "${input}", ${want}, got ${got ?? "none"}`,
+      fix: `return ${want} from the sampler of "${input}"`,
     }),
   ),
   // --- libtensorflow: finding and installing --------------------------------------------------------------
@@ -392,6 +481,11 @@ export const errors = {
     fix: "correct the file, or start a new run",
   })),
   usage: coded("USAGE", (message: string, fix: string) => ({ message, fix })),
+  // --- the trainer ---------------------------------------------------------------------------------------
+  copyInterval: coded("COPY_INTERVAL", (plugin: string, network: string, copyEvery: number) => ({
+    message: `plugin "${plugin}" wants the network "${network}" copied every ${copyEvery} steps`,
+    fix: "give copyEvery a whole number of steps from 1",
+  })),
   // --- services ------------------------------------------------------------------------------------------
   serviceNotBound: coded("SERVICE_NOT_BOUND", (service: string) => ({
     message: `no service is bound for ${service}`,

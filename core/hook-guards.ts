@@ -1,6 +1,7 @@
 /**
  * Interceptors that every hook carries: each tap runs in its plugin's name scope, an async tap on a sync hook
  * and a waterfall tap that returns nothing are refused with the plugin's name, and an error is given its origin.
+ * On an async hook every tap is waited for, also an async function given to plain `tap`.
  */
 import { AsyncSeriesHook, SyncWaterfallHook, type AsyncHook, type FullTap, type Hook } from "tapable";
 import { errors, RelataError } from "./errors.ts";
@@ -29,30 +30,31 @@ export function guard<H extends AnyHook>(hook: H): H {
 
   hook.intercept({
     name: "relata-guard",
-    register: (tap: FullTap) => ({ ...tap, fn: guardTap(tap, hookName, { asynchronous, waterfall }) }),
+    register: (tap: FullTap) =>
+      asynchronous
+        ? { ...tap, type: "promise", fn: guardAsyncTap(tap, hookName) }
+        : { ...tap, fn: guardSyncTap(tap, hookName, waterfall) },
   });
   return hook;
 }
 
 type TapFunction = (...args: unknown[]) => unknown;
 
-function guardTap(
-  tap: FullTap,
-  hookName: string,
-  { asynchronous, waterfall }: { asynchronous: boolean; waterfall: boolean },
-): TapFunction {
+function blame(tap: FullTap, hookName: string, cause: unknown): RelataError {
+  return cause instanceof RelataError ? cause : errors.pluginThrew(tap.name, hookName, cause).because(cause);
+}
+
+const scopeOf = (tap: FullTap, hookName: string) => `${tap.name}/${hookName}`;
+
+function guardSyncTap(tap: FullTap, hookName: string, waterfall: boolean): TapFunction {
   const run = tap.fn as TapFunction;
-  const blame = (cause: unknown): never => {
-    throw cause instanceof RelataError ? cause : errors.pluginThrew(tap.name, hookName, cause).because(cause);
-  };
   return (...args) => {
     let result: unknown;
     try {
-      result = withScope(`${tap.name}/${hookName}`, () => run(...args));
+      result = withScope(scopeOf(tap, hookName), () => run(...args));
     } catch (error) {
-      return blame(error);
+      throw blame(tap, hookName, error);
     }
-    if (asynchronous) return isPromise(result) ? result.catch(blame) : result;
     if (isPromise(result)) {
       result.catch(() => {}); // reported below; its own failure must not surface as an unhandled rejection
       throw errors.hookAsyncTap(tap.name, hookName);
@@ -62,3 +64,22 @@ function guardTap(
   };
 }
 
+function guardAsyncTap(tap: FullTap, hookName: string): TapFunction {
+  const run = tap.fn as TapFunction;
+  const wait: TapFunction = tap.type === "async" ? withCallback(run) : run;
+  return async (...args) => {
+    try {
+      await withScope(scopeOf(tap, hookName), () => wait(...args));
+    } catch (error) {
+      throw blame(tap, hookName, error);
+    }
+  };
+}
+
+/** A tap that tells by a callback when it is done, as one that gives a promise. */
+function withCallback(run: TapFunction): TapFunction {
+  return (...args) =>
+    new Promise<void>((resolve, reject) => {
+      run(...args, (error?: Error | null) => (error ? reject(error) : resolve()));
+    });
+}

@@ -8,7 +8,6 @@
  * - `relata-from:<folder URL>#<package>` is a package as a file in that folder would import it.
  */
 import { readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 
 const FROM = "relata-from:";
 

@@ -31,7 +31,7 @@ export interface EvaluationBatch {
   /** [count] dataset index of each row. */
   readonly indices: Int32Array;
   /** Images that could not be read and have no row. */
-  readonly skipped: readonly { readonly index: number; readonly reason: string }[];
+  readonly skipped: readonly { readonly index: number; readonly error: RelataError }[];
 }
 
 const IMAGENET_RATIO = 256 / 224;
@@ -123,13 +123,11 @@ async function loadAll(
 ): Promise<Uint8Array> {
   const rowBytes = options.size ** 2 * (options.channels ?? 3);
   const out = new Uint8Array(indices.length * rowBytes);
-  for (let first = 0; first < indices.length; first += DECODED_TOGETHER) {
-    const chunk = Array.from(indices).slice(first, first + DECODED_TOGETHER);
-    const images = await Promise.all(chunk.map((index) => open(dataset, index, options)));
-    images.forEach((image, i) => {
-      if (image instanceof RelataError) throw image;
-      show(image, chunk[i]!, out.subarray((first + i) * rowBytes, (first + i + 1) * rowBytes));
-    });
+  let rows = 0;
+  for await (const batch of batches(dataset, indices, { ...options, batchSize: DECODED_TOGETHER }, show)) {
+    for (const { error } of batch.skipped) throw error;
+    out.set(batch.pixels.subarray(0, batch.count * rowBytes), rows * rowBytes);
+    rows += batch.count;
   }
   return out;
 }
@@ -142,16 +140,17 @@ async function* batches(
 ): AsyncGenerator<EvaluationBatch, void, undefined> {
   const { batchSize, size, channels = 3 } = options;
   const rowBytes = size ** 2 * channels;
-  for (let first = 0; first < indices.length; first += batchSize) {
-    const chunk = Array.from(indices).slice(first, first + batchSize);
+  const order = Array.from(indices);
+  for (let first = 0; first < order.length; first += batchSize) {
+    const chunk = order.slice(first, first + batchSize);
     const images = await Promise.all(chunk.map((index) => open(dataset, index, options)));
     const pixels = new Uint8Array(batchSize * rowBytes);
     const shown: number[] = [];
-    const skipped: { index: number; reason: string }[] = [];
+    const skipped: { index: number; error: RelataError }[] = [];
     images.forEach((image, i) => {
       const index = chunk[i]!;
       if (image instanceof RelataError) {
-        skipped.push({ index, reason: image.message });
+        skipped.push({ index, error: image });
       } else {
         show(image, index, pixels.subarray(shown.length * rowBytes, (shown.length + 1) * rowBytes));
         shown.push(index);

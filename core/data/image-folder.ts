@@ -68,7 +68,7 @@ async function collect(
     const relative = folder === "" ? entry.name : `${folder}/${entry.name}`;
     const kind = await kindOf(entry, join(root, relative));
     if (kind === "folder") {
-      const real = entry.isSymbolicLink() ? await realpath(join(root, relative)) : join(absolute, entry.name);
+      const real = await realpath(join(root, relative));
       // A link to a folder that we are in would never end.
       if (!above.has(real)) await collect(root, relative, new Set([...above, real]), found);
     } else if (kind === "file" && IMAGE_EXTENSIONS.includes(extname(entry.name).toLowerCase())) {

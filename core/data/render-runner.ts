@@ -1,4 +1,5 @@
 /** Where rendering runs: in this thread, or in worker threads. Both give the same bytes. */
+import { createRequire } from "node:module";
 import { extname } from "node:path";
 import { Piscina } from "piscina";
 import { errors } from "../errors.ts";
@@ -33,9 +34,13 @@ export class InThreadRunner implements RenderRunner {
   }
 }
 
-/** From sources, a worker needs what this thread was started with; the compiled file needs nothing. */
+/** Of this file, and so of the worker's: .ts in a checkout, .js when compiled. */
 const extension = extname(new URL(import.meta.url).pathname);
-const SOURCE_ARGUMENTS = ["--import", import.meta.resolve("tsx"), "--conditions=relata-source"];
+
+/** A thread has its own loader: tsx's for `require`, which is how the pool loads its entry. */
+function sourceArguments(): string[] {
+  return ["--require", createRequire(import.meta.url).resolve("tsx/cjs"), "--conditions=relata-source"];
+}
 
 /** Worker threads of one process. */
 export class WorkerRunner implements RenderRunner {
@@ -53,7 +58,7 @@ export class WorkerRunner implements RenderRunner {
       idleTimeout: Infinity,
       stricterFIFO: true,
       recordTiming: false,
-      execArgv: extension === ".ts" ? SOURCE_ARGUMENTS : undefined,
+      execArgv: extension === ".ts" ? sourceArguments() : undefined,
     });
     this.pool.threads.forEach((thread, index) => {
       thread.once("error", (error: Error) => this.died(index, error.message));

@@ -6,7 +6,7 @@ import { render, type RenderTask } from "./render.ts";
 // A worker serves one pipeline, whose settings never change.
 const cache = new DecodeCache();
 
-export default async function work(task: RenderTask) {
+export default async function work(task: RenderTask): Promise<unknown> {
   const rendered = await render(task, cache);
   const buffers = [...rendered.pixels, ...rendered.rects].map((array) => array.buffer);
   return move({ [transferableSymbol]: buffers, [valueSymbol]: rendered });

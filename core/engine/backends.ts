@@ -1,5 +1,7 @@
 /** Registers relata's tfjs backends: "tensorflow" (eager) and "relata-graph" (tracing). */
 import * as tf from "@tensorflow/tfjs-core";
+import { errors } from "../errors.ts";
+import { currentScope, pluginOf } from "../scopes.ts";
 import type { CApi } from "./c-api.ts";
 import { EagerBinding } from "./eager-binding.ts";
 import type { GraphBinding } from "./graph-binding.ts";
@@ -19,13 +21,36 @@ export function registerEagerBackend(api: CApi, config: Buffer): void {
   tf.enableProdMode(); // tfjs otherwise greets every Node process on the console
   registerRelataKernels(EAGER_BACKEND);
   tf.copyRegisteredKernels(EAGER_BACKEND, GRAPH_BACKEND);
+  refuseMissingKernels();
   tf.registerBackend(EAGER_BACKEND, () => new NodeJSKernelBackend(new EagerBinding(api, config), PACKAGE), 0);
 }
+
+/** tfjs's complaint about a kernel that a backend lacks does not say whose code asked for it. */
+function refuseMissingKernels(): void {
+  const names = Object.entries(tf).flatMap(([key, value]) => (value === key ? [key] : []));
+  for (const kernelName of names) {
+    if (tf.getKernel(kernelName, GRAPH_BACKEND)) continue;
+    const kernelFunc = () => {
+      throw errors.opMissing(pluginOf(currentScope()), currentScope(), kernelName);
+    };
+    tf.registerKernel({ kernelName, backendName: GRAPH_BACKEND, kernelFunc });
+  }
+}
+
+/** The ops of tfjs that draw random values in JavaScript, as tfjs names their scopes. */
+const randomOp = /^(rand|random\w*|truncatedNormal|dropout)__op$/;
 
 /** A tfjs backend over a tracing binding. Nothing is disposed: the graph owns the nodes. */
 class TracingBackend extends NodeJSKernelBackend {
   override disposeData(): boolean {
     return true;
+  }
+
+  /** Values become a constant of the graph: random ones would be the same in every step. */
+  override write(values: tf.BackendValues, shape: number[], dtype: tf.DataType): object {
+    const { name } = tf.engine().state.activeScope;
+    if (randomOp.test(name)) throw errors.statefulOp(pluginOf(currentScope()), currentScope(), name.slice(0, -4));
+    return super.write(values, shape, dtype);
   }
 }
 

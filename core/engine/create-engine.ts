@@ -4,7 +4,8 @@ import { errors } from "../errors.ts";
 import { encodeConfig, type ConfigProto } from "./protos.ts";
 import { loadCApi } from "./c-api.ts";
 import type { Engine, Precision } from "./engine.ts";
-import { quietEnvironment, type TensorFlowLibrary } from "./library.ts";
+import { locateLibrary, quietEnvironment, type TensorFlowLibrary } from "./library.ts";
+import { hasNvidiaDriver } from "./nvidia.ts";
 import { quietly } from "./quiet.ts";
 
 export interface EngineOptions {
@@ -16,14 +17,20 @@ export interface EngineOptions {
   readonly jit: "off" | "xla";
   /** 0 lets TensorFlow choose. */
   readonly threads: { readonly intra: number; readonly inter: number };
-  /** Finds or installs libtensorflow; not called for the cpu backend. */
-  readonly library: () => Promise<TensorFlowLibrary>;
+  /** Finds or installs libtensorflow, the GPU build or the other; not called for the cpu backend. */
+  readonly library: (gpu: boolean) => Promise<TensorFlowLibrary>;
 }
 
 const XLA_ON = 2;
 
+/** "auto": the GPU where there is a driver and the GPU build is installed. */
+function availableDevice(engine: "graph" | "eager"): "cpu" | "gpu" {
+  return engine === "graph" && hasNvidiaDriver() && locateLibrary({ gpu: true }) ? "gpu" : "cpu";
+}
+
 export async function createEngine(options: EngineOptions): Promise<Engine> {
-  const { engine, backend, precision, device, jit } = options;
+  const { engine, backend, precision, jit } = options;
+  const device = options.device === "auto" ? availableDevice(engine) : options.device;
   if (engine === "eager" && precision !== "fp32") throw errors.eagerPrecision(precision);
   if (engine === "eager" && device === "gpu") throw errors.gpuUnavailable(["eager engine: CPU only"]);
   if (engine === "eager" && backend === "cpu") {
@@ -38,7 +45,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   if (jit === "xla" && device !== "gpu") {
     process.env["TF_XLA_FLAGS"] ??= "--tf_xla_auto_jit=2 --tf_xla_cpu_global_jit"; // read when the library loads
   }
-  const library = await options.library();
+  const library = await options.library(device === "gpu");
   const api = quietly(() => loadCApi(library));
   const config: ConfigProto = {
     intra_op_parallelism_threads: options.threads.intra,
@@ -55,5 +62,5 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     return new EagerEngine({ backend: "tensorflow", library: api.TF_Version() as string });
   }
   const { GraphEngine } = await import("./graph-engine.ts");
-  return new GraphEngine({ api, precision, device: device === "gpu" ? "gpu" : "cpu", jit, config });
+  return new GraphEngine({ api, precision, device, jit, config });
 }

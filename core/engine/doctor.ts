@@ -32,8 +32,8 @@ const OLDEST_DRIVER = 525;
 const GB = 1e9;
 /** A ViT-S checkpoint with its optimizer state and teacher is about 0.5 GB. */
 const ROOM_FOR_RUNS = 2 * GB;
-/** What relata decodes, by sharp's format names. */
-const IMAGE_FORMATS = ["jpeg", "png", "webp", "tiff", "gif"] as const;
+/** What an image folder may hold, by sharp's format names; its heif means AVIF. */
+const IMAGE_FORMATS = ["jpeg", "png", "webp", "tiff", "gif", "heif"] as const;
 
 export async function examine(options: ExamineOptions = {}): Promise<Check[]> {
   const { found, check: libraryCheck } = checkLibrary(options);

@@ -12,14 +12,12 @@ import {
 } from "./c-api.ts";
 import type { Binding, OpAttribute, TensorMetadata } from "./kernel-layer.ts";
 
-const MAX_OUTPUTS = 64;
-
 export class EagerBinding implements Binding {
   private readonly api: CApi;
   private readonly context: Pointer;
   private readonly status: Pointer;
   private readonly handles = new Map<number, Pointer>();
-  private readonly outputs = Buffer.alloc(8 * MAX_OUTPUTS);
+  private outputs = Buffer.alloc(8);
   private readonly outputCount = Buffer.alloc(4);
   private nextId = 1;
 
@@ -86,6 +84,7 @@ export class EagerBinding implements Binding {
       for (const id of inputs) api.TFE_OpAddInput(pointer, this.handle(id), status);
       this.check();
       this.outputCount.writeInt32LE(outputCount, 0);
+      if (this.outputs.length < 8 * outputCount) this.outputs = Buffer.alloc(8 * outputCount);
       api.TFE_Execute(pointer, this.outputs, this.outputCount, status);
       this.check();
     } finally {

@@ -9,12 +9,14 @@ import type {
   EngineDescription,
   Feeds,
   HostArray,
+  InputType,
   NonFinite,
   Program,
   Trace,
   Tracer,
   Variable,
 } from "./engine.ts";
+import { checkedFeed } from "./feeds.ts";
 import { keepTapeScopes } from "./tape-scopes.ts";
 
 export interface EagerEngineOptions {
@@ -62,6 +64,8 @@ export class EagerEngine implements Engine {
   async load(values: Iterable<readonly [Variable, Float32Array]>): Promise<void> {
     onBackend(this.backend, () => {
       for (const [variable, value] of values) {
+        if (!this.variables.has(variable.name)) throw errors.variableUnknown(variable.name);
+        if (value.length !== variable.size) throw errors.variableValues(variable.name, variable.size, value.length);
         this.set(variable, tf.keep(tf.tensor(value.slice(), [...variable.shape], "float32")));
       }
     });
@@ -102,10 +106,15 @@ export class EagerEngine implements Engine {
   execute(name: string, trace: Trace, feeds: Feeds, commit: boolean): Record<string, HostArray> {
     return onBackend(this.backend, () => {
       const tracer = new EagerTracer(name, feeds, (variable) => this.get(variable));
-      withScope("core", () => keepTapeScopes(() => trace(tracer)));
-      for (const [variable, value] of tracer.pending) {
-        if (commit) this.set(variable, value);
-        else value.dispose();
+      let done = false;
+      try {
+        withScope("core", () => keepTapeScopes(() => trace(tracer)));
+        done = commit;
+      } finally {
+        for (const [variable, value] of tracer.pending) {
+          if (done) this.set(variable, value);
+          else value.dispose();
+        }
       }
       return tracer.outputs;
     });
@@ -136,12 +145,11 @@ class EagerTracer implements Tracer {
     this.stored = stored;
   }
 
-  input(name: string, shape: readonly number[], dtype: "float32" | "int32" | "uint8"): tf.Tensor {
-    const values = this.feeds[name];
-    const size = shape.reduce((a, b) => a * b, 1);
-    if (values?.length !== size) throw errors.programFeed(this.program, name, size, values?.length);
-    const given = dtype === "uint8" ? Float32Array.from(values) : values;
-    return tf.tensor(given, [...shape], dtype === "int32" ? "int32" : "float32");
+  input(name: string, shape: readonly number[], type: InputType): tf.Tensor {
+    const values = checkedFeed(this.program, { name, shape, type }, this.feeds[name]);
+    // A copy: the caller may use the array again.
+    const own = type === "uint8" ? Float32Array.from(values) : values.slice();
+    return tf.tensor(own, [...shape], type === "int32" ? "int32" : "float32");
   }
 
   read(variable: Variable): tf.Tensor {
@@ -153,15 +161,21 @@ class EagerTracer implements Tracer {
   }
 
   output(name: string, value: tf.Tensor): void {
-    this.outputs[name] = value.dataSync() as HostArray;
+    this.outputs[name] = value.dataSync().slice() as HostArray;
   }
 
   assign(variable: Variable, value: tf.Tensor): void {
     if (value.shape.join() !== variable.shape.join()) {
       throw errors.assignShape(variable.name, variable.shape, value.shape);
     }
+    this.stored(variable); // a variable has a value before its first write
     this.pending.get(variable)?.dispose();
     this.pending.set(variable, tf.keep(value.clone()));
+  }
+
+  blend(variable: Variable, value: tf.Tensor, rate: tf.Scalar): void {
+    const old = this.updated(variable);
+    this.assign(variable, tf.sub(old, tf.mul(rate, tf.sub(old, value))));
   }
 
   adam({ variable, m, v, gradient, lr, weightDecay, step, beta1, beta2, epsilon }: AdamUpdate): void {

@@ -10,6 +10,8 @@ import type { Precision } from "./autocast.ts";
 
 export type { HostArray, Precision };
 
+export type InputType = "float32" | "int32" | "uint8";
+
 /** State that lives in the engine, float32. */
 export interface Variable {
   readonly name: string;
@@ -36,7 +38,7 @@ export interface AdamUpdate {
 /** What a program's body declares while it is traced. */
 export interface Tracer {
   /** A fed tensor. uint8 arrives as float32 0 … 255. */
-  input(name: string, shape: readonly number[], dtype: "float32" | "int32" | "uint8"): Tensor;
+  input(name: string, shape: readonly number[], dtype: InputType): Tensor;
   /** The variable before this program's writes. */
   read(variable: Variable): Tensor;
   /** The variable after this program's writes so far. */
@@ -44,6 +46,8 @@ export interface Tracer {
   /** A value that every run gives back. */
   output(name: string, value: Tensor): void;
   assign(variable: Variable, value: Tensor): void;
+  /** variable += rate * (value - variable), in place; an exponential moving average. */
+  blend(variable: Variable, value: Tensor, rate: Scalar): void;
   /** AdamW (Loshchilov & Hutter 2019) in place. */
   adam(update: AdamUpdate): void;
   /** Writes made inside `body` happen only in runs in which `condition` (bool scalar) holds. */
@@ -60,7 +64,7 @@ export interface NonFinite {
 }
 
 export interface Program {
-  /** Feeds by input name. Throws PROGRAM_FEED for a missing one or a wrong length. */
+  /** Feeds by input name. Throws PROGRAM_FEED for a missing one or a wrong length or type, and VARIABLE_UNKNOWN. */
   run(feeds: Feeds): Promise<Record<string, HostArray>>;
 }
 
@@ -76,9 +80,11 @@ export interface EngineDescription {
 
 export interface Engine {
   readonly description: EngineDescription;
-  /** Declares a variable. Its value is undefined until `load`. Throws VARIABLE_DECLARED_TWICE. */
+  /** Declares a variable. It has no value until `load`. Throws VARIABLE_DECLARED_TWICE. */
   variable(name: string, shape: readonly number[]): Variable;
+  /** Throws VARIABLE_UNKNOWN, and VARIABLE_VALUES for a wrong length. */
   load(values: Iterable<readonly [Variable, Float32Array]>): Promise<void>;
+  /** Throws VARIABLE_UNKNOWN where nothing was loaded. */
   save(variables: readonly Variable[]): Promise<Float32Array[]>;
   /** Traces the body. The same body may be traced more than once. */
   program(name: string, trace: Trace): Promise<Program>;

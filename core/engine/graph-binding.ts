@@ -58,7 +58,8 @@ export class GraphBinding implements Binding {
   private readonly prefix: string;
   private readonly precision: Precision;
   private readonly tensors = new Map<number, TracedTensor>();
-  private readonly ordinals = new Map<string, number>();
+  /** By output: the record it comes from. */
+  private readonly origins = new Map<string, number | string>();
   private readonly constants = new Map<string, TracedTensor>();
   private readonly casts = new Map<string, number>();
   private readonly ones = new Map<string, number>();
@@ -91,7 +92,7 @@ export class GraphBinding implements Binding {
   createTensor(shape: number[], dtype: number, given: ArrayLike<number>): number {
     const values = asHostArray(dtype, given);
     const small = values.byteLength <= CACHED_CONSTANT_BYTES;
-    const key = small ? `${dtype}|${shape.join()}|${Array.from(values).join()}` : undefined;
+    const key = small ? `${dtype}|${shape.join()}|${hex(values)}` : undefined;
     const cached = key === undefined ? undefined : this.constants.get(key);
     if (cached) return this.register(cached);
 
@@ -102,9 +103,8 @@ export class GraphBinding implements Binding {
     const name = this.nodeName("Const");
     const node = this.graph.constant(name, dtype, shape, values);
     this.constantBytes += values.byteLength;
-    this.record("Const", `${key ?? `${dtype}|${shape.join()}|${digest(values)}`}`);
     const output = { oper: node, index: 0 };
-    this.ordinals.set(outputKey(output), this.records.length - 1);
+    this.record("Const", key ?? `${dtype}|${shape.join()}|${digest(values)}`, output);
     const tensor: TracedTensor = { output, dtype, shape, constant: small ? values : undefined };
     if (key !== undefined) this.constants.set(key, tensor);
     return this.register(tensor);
@@ -144,13 +144,9 @@ export class GraphBinding implements Binding {
       }
       throw error;
     }
-    const from = tensors.map((t) => `${this.ordinals.get(outputKey(t.output))}:${t.output.index}`);
-    const described = attributes.map((a) => `${a.name}=${String(a.value)}`);
-    this.record(op, `${from.join()}|${described.join()}`);
-    const ordinal = this.records.length - 1;
-    return Array.from({ length: outputCount }, (_, index) => {
-      const output = { oper: node, index };
-      this.ordinals.set(outputKey(output), ordinal);
+    const outputs = Array.from({ length: outputCount }, (_, index) => ({ oper: node, index }));
+    this.recordNode(op, attributes, tensors.map((t) => t.output), outputs);
+    return outputs.map((output) => {
       const dtype = this.graph.dtypeOf(output);
       const shape = this.graph.shapeOf(output);
       if (!shape || shape.some((size) => size < 0)) {
@@ -165,9 +161,25 @@ export class GraphBinding implements Binding {
 
   /** Registers a node made outside tfjs (a placeholder, a variable read) as a tensor. */
   adopt(output: NodeOutput, shape: readonly number[], source: string): number {
-    this.record(source, shape.join());
-    this.ordinals.set(outputKey(output), this.records.length - 1);
+    this.record(source, shape.join(), output);
     return this.register({ output, dtype: this.graph.dtypeOf(output), shape });
+  }
+
+  /** Makes a node part of what the frozen check compares. Other outputs than traced ones need an origin. */
+  recordNode(
+    op: string,
+    attributes: readonly OpAttribute[],
+    inputs: readonly NodeOutput[],
+    outputs: readonly NodeOutput[],
+  ): void {
+    const from = inputs.map((input) => `${this.origins.get(outputKey(input))}:${input.index}`);
+    const described = attributes.map((a) => `${a.name}=${String(a.value)}`);
+    this.record(op, `${from.join()}|${described.join()}`, ...outputs);
+  }
+
+  /** Names an output that no record makes, such as a variable's handle. */
+  origin(output: NodeOutput, name: string): void {
+    this.origins.set(outputKey(output), name);
   }
 
   /** The traced tensor behind an id, in float32 where it is bf16. */
@@ -198,7 +210,8 @@ export class GraphBinding implements Binding {
     return id;
   }
 
-  private record(op: string, signature: string): void {
+  private record(op: string, signature: string, ...outputs: readonly NodeOutput[]): void {
+    for (const output of outputs) this.origins.set(outputKey(output), this.records.length);
     this.records.push({ scope: currentScope(), op, signature });
   }
 
@@ -276,8 +289,9 @@ function isUniform(values: HostArray): boolean {
   return true;
 }
 
-function digest(values: HostArray): string {
-  return createHash("sha1")
-    .update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength))
-    .digest("base64");
-}
+const bytesOf = ({ buffer, byteOffset, byteLength }: HostArray): Buffer =>
+  Buffer.from(buffer as ArrayBuffer, byteOffset, byteLength);
+
+const hex = (values: HostArray): string => bytesOf(values).toString("hex");
+
+const digest = (values: HostArray): string => createHash("sha1").update(bytesOf(values)).digest("base64");

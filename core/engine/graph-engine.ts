@@ -8,12 +8,14 @@ import type {
   Engine,
   EngineDescription,
   Feeds,
+  InputType,
   NonFinite,
   Precision,
   Program,
   Trace,
   Variable,
 } from "./engine.ts";
+import { checkedFeed } from "./feeds.ts";
 import { GraphBinding, type FloatNode, type TraceRecord } from "./graph-binding.ts";
 import { GraphTracer } from "./graph-tracer.ts";
 import { Graph } from "./graph.ts";
@@ -44,13 +46,24 @@ class GraphProgram implements Program {
   readonly name: string;
   readonly trace: Trace;
   readonly records: readonly TraceRecord[];
-  readonly inputs: readonly (FeedSlot & { readonly name: string })[];
+  readonly inputs: Inputs;
+  readonly variables: readonly Variable[];
   private readonly outputs: readonly string[];
   private readonly prepared: PreparedRun;
+  private readonly ready: (variables: readonly Variable[]) => void;
 
-  constructor(name: string, trace: Trace, captured: Captured, session: Session) {
+  /** `ready` throws where a variable has no value yet. */
+  constructor(
+    name: string,
+    trace: Trace,
+    captured: Captured,
+    session: Session,
+    ready: (variables: readonly Variable[]) => void,
+  ) {
     this.name = name;
     this.trace = trace;
+    this.variables = captured.variables;
+    this.ready = ready;
     this.records = captured.records;
     this.inputs = captured.inputs;
     this.outputs = captured.outputs.map((o) => o.name);
@@ -62,22 +75,15 @@ class GraphProgram implements Program {
   }
 
   async run(feeds: Feeds): Promise<Record<string, HostArray>> {
-    const values = await this.prepared.run(this.order(feeds));
+    this.ready(this.variables);
+    const values = await this.prepared.run(orderFeeds(this.name, this.inputs, feeds));
     return this.named(values);
   }
 
   profile(feeds: Feeds): { outputs: Record<string, HostArray>; timings: NodeTiming[] } {
-    const { outputs, timings } = this.prepared.profile(this.order(feeds));
+    this.ready(this.variables);
+    const { outputs, timings } = this.prepared.profile(orderFeeds(this.name, this.inputs, feeds));
     return { outputs: this.named(outputs), timings };
-  }
-
-  order(feeds: Feeds): HostArray[] {
-    return this.inputs.map(({ name, shape }) => {
-      const size = shape.reduce((a, b) => a * b, 1);
-      const values = feeds[name];
-      if (values?.length !== size) throw errors.programFeed(this.name, name, size, values?.length);
-      return values;
-    });
   }
 
   private named(values: readonly HostArray[]): Record<string, HostArray> {
@@ -85,9 +91,16 @@ class GraphProgram implements Program {
   }
 }
 
+type Inputs = readonly (FeedSlot & { readonly name: string; readonly type: InputType })[];
+
+function orderFeeds(program: string, inputs: Inputs, feeds: Feeds): HostArray[] {
+  return inputs.map(({ name, shape, type }) => checkedFeed(program, { name, shape, type }, feeds[name]));
+}
+
 interface Captured {
   readonly records: readonly TraceRecord[];
-  readonly inputs: readonly (FeedSlot & { readonly name: string })[];
+  readonly inputs: Inputs;
+  readonly variables: readonly Variable[];
   readonly outputs: readonly { readonly name: string; readonly output: NodeOutput }[];
   readonly targets: readonly Pointer[];
   readonly floats: readonly FloatNode[];
@@ -99,7 +112,9 @@ export class GraphEngine implements Engine {
   private readonly graph: Graph;
   private readonly session: Session;
   private readonly variables = new Map<string, GraphVariable>();
+  private readonly loaded = new Set<string>();
   private readonly programNames = new Set<string>();
+  private readonly checks = new Map<GraphProgram, FiniteCheck>();
 
   constructor(options: GraphEngineOptions) {
     const { api, device, precision, jit } = options;
@@ -130,14 +145,19 @@ export class GraphEngine implements Engine {
 
   async load(values: Iterable<readonly [Variable, Float32Array]>): Promise<void> {
     for (const group of inTransfers(values, ([variable]) => variable.size)) {
-      const variables = group.map(([variable]) => this.own(variable));
+      const variables = group.map(([variable, value]) => {
+        if (value.length !== variable.size) throw errors.variableValues(variable.name, variable.size, value.length);
+        return this.own(variable);
+      });
       await this.session
         .prepare(variables.map((v) => v.initial), [], variables.map((v) => v.initialize))
         .run(group.map(([, value]) => value));
+      for (const { name } of variables) this.loaded.add(name);
     }
   }
 
   async save(variables: readonly Variable[]): Promise<Float32Array[]> {
+    this.ready(variables);
     const saved: Float32Array[] = [];
     for (const group of inTransfers(variables, (v) => v.size)) {
       const run = this.session.prepare([], group.map((v) => this.own(v).read), []);
@@ -153,7 +173,7 @@ export class GraphEngine implements Engine {
     for (let n = 2; this.programNames.has(unique); n++) unique = `${name}-${n}`;
     this.programNames.add(unique);
     const captured = this.capture(this.graph, unique, trace, (v) => this.own(v));
-    const program = new GraphProgram(unique, trace, captured, this.session);
+    const program = new GraphProgram(unique, trace, captured, this.session, this.ready);
     this.verify(program);
     return program;
   }
@@ -170,11 +190,10 @@ export class GraphEngine implements Engine {
   }
 
   async firstNonFinite(program: Program, feeds: Feeds): Promise<NonFinite | undefined> {
-    const { name, trace, order } = bindOrder(asGraphProgram(program));
-    const { inputs, floats } = this.capture(this.graph, `${name}.check`, trace, (v) => this.own(v), false);
-    const checks = floats.map((node, i) => addFiniteCheck(this.graph, `${name}.check/finite_${i}`, node));
-    const run = this.session.prepare(inputs, checks, []);
-    const results = await run.run(order(feeds));
+    const own = asGraphProgram(program);
+    this.ready(own.variables);
+    const { inputs, floats, run } = this.finiteCheck(own);
+    const results = await run.run(orderFeeds(own.name, inputs, feeds));
     const first = floats[results.findIndex((finite) => finite[0] === 0)];
     return first && { op: first.op, scope: first.scope };
   }
@@ -208,6 +227,23 @@ export class GraphEngine implements Engine {
     });
   }
 
+  /** A twin of the program that writes nothing and looks at every float; made once. */
+  private finiteCheck(program: GraphProgram): FiniteCheck {
+    let check = this.checks.get(program);
+    if (!check) {
+      const name = `${program.name}.check`;
+      const { inputs, floats } = this.capture(this.graph, name, program.trace, (v) => this.own(v), false);
+      const finite = floats.map((node, i) => addFiniteCheck(this.graph, `${name}/finite_${i}`, node));
+      check = { inputs, floats, run: this.session.prepare(inputs, finite, []) };
+      this.checks.set(program, check);
+    }
+    return check;
+  }
+
+  private readonly ready = (variables: readonly Variable[]): void => {
+    for (const { name } of variables) if (!this.loaded.has(name)) throw errors.variableUnknown(name);
+  };
+
   private own(variable: Variable): GraphVariable {
     const own = this.variables.get(variable.name);
     if (!own) throw errors.variableUnknown(variable.name);
@@ -215,13 +251,15 @@ export class GraphEngine implements Engine {
   }
 }
 
+interface FiniteCheck {
+  readonly inputs: Inputs;
+  readonly floats: readonly FloatNode[];
+  readonly run: PreparedRun;
+}
+
 function asGraphProgram(program: Program): GraphProgram {
   if (!(program instanceof GraphProgram)) throw new TypeError("the program belongs to another engine");
   return program;
-}
-
-function bindOrder(program: GraphProgram): { name: string; trace: Trace; order: (feeds: Feeds) => HostArray[] } {
-  return { name: program.name, trace: program.trace, order: (feeds) => program.order(feeds) };
 }
 
 function addVariable(graph: Graph, name: string, shape: readonly number[]): GraphVariable {

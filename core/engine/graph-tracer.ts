@@ -1,10 +1,10 @@
 /** What a program's body talks to while the graph engine captures it: inputs, variables, writes, gates. */
-import { keep, type Tensor } from "@tensorflow/tfjs-core";
+import { keep, type Scalar, type Tensor } from "@tensorflow/tfjs-core";
 import { errors } from "../errors.ts";
 import { attr } from "./binding.ts";
 import { DataType, type NodeOutput, type Pointer } from "./c-api.ts";
-import type { AdamUpdate, Tracer, Variable } from "./engine.ts";
-import type { GraphBinding } from "./graph-binding.ts";
+import type { AdamUpdate, InputType, Tracer, Variable } from "./engine.ts";
+import type { GraphBinding, TracedTensor } from "./graph-binding.ts";
 import type { GraphVariable } from "./graph-engine.ts";
 import type { Graph } from "./graph.ts";
 import type { NodeBackend } from "./kernel-layer.ts";
@@ -29,7 +29,7 @@ export class GraphTracer implements Tracer {
   private readonly resolve: (variable: Variable) => GraphVariable;
   private readonly writes: boolean;
   private readonly variables = new Map<string, TracedVariable>();
-  private readonly inputs: (FeedSlot & { name: string })[] = [];
+  private readonly inputs: (FeedSlot & { name: string; type: InputType })[] = [];
   private readonly outputs: { name: string; output: NodeOutput }[] = [];
   /** The variables written inside the gates that are open, innermost last. */
   private readonly gates: Set<TracedVariable>[] = [];
@@ -51,11 +51,11 @@ export class GraphTracer implements Tracer {
     this.writes = writes;
   }
 
-  input(name: string, shape: readonly number[], type: "float32" | "int32" | "uint8"): Tensor {
+  input(name: string, shape: readonly number[], type: InputType): Tensor {
     const dtype = inputTypes[type];
     const attributes = [attr.type("dtype", dtype), attr.shape("shape", shape)];
     const placeholder = this.node("Placeholder", [], attributes);
-    this.inputs.push({ name, output: placeholder, dtype, shape });
+    this.inputs.push({ name, output: placeholder, dtype, shape, type });
     let id = this.binding.adopt(placeholder, shape, `input ${name}`);
     if (type === "uint8") {
       const cast = [attr.type("SrcT", DataType.UINT8), attr.type("DstT", DataType.FLOAT)];
@@ -71,13 +71,15 @@ export class GraphTracer implements Tracer {
   updated(variable: Variable): Tensor {
     const traced = this.traced(variable);
     if (traced.written === undefined) return traced.tensor;
-    const read = this.node("ReadVariableOp", [traced.nodes.handle], [float], [traced.written]);
-    return this.adopt(read, variable, "updated");
+    return this.adopt(this.current(traced), variable, "updated");
   }
 
   output(name: string, value: Tensor): void {
-    const [id] = this.backend.getInputTensorIds([value]);
-    this.outputs.push({ name, output: this.binding.float32(id!).output });
+    const { output, dtype } = this.traceOf(value);
+    // TensorFlow fetches nothing that it is fed.
+    const fed = this.inputs.some((input) => input.output.oper === output.oper);
+    this.binding.recordNode(`output ${name}`, [], [output], []);
+    this.outputs.push({ name, output: fed ? this.node("Identity", [output], [attr.type("T", dtype)]) : output });
   }
 
   assign(variable: Variable, value: Tensor): void {
@@ -85,7 +87,18 @@ export class GraphTracer implements Tracer {
       throw errors.assignShape(variable.name, variable.shape, value.shape);
     }
     const traced = this.traced(variable);
+    if (!this.writes) return;
     const node = this.node("AssignVariableOp", [traced.nodes.handle, this.value(value)], [float], this.before(traced));
+    this.markWritten(traced, node.oper);
+  }
+
+  blend(variable: Variable, value: Tensor, rate: Scalar): void {
+    const traced = this.traced(variable);
+    if (!this.writes) return;
+    const distance = this.node("Sub", [this.current(traced), this.value(value)], [T]);
+    const attributes = [T, attr.bool("use_locking", false)];
+    const inputs = [traced.nodes.handle, this.value(rate), distance];
+    const node = this.node("ResourceApplyGradientDescent", inputs, attributes, this.before(traced));
     this.markWritten(traced, node.oper);
   }
 
@@ -100,6 +113,7 @@ export class GraphTracer implements Tracer {
       TracedVariable,
       TracedVariable,
     ];
+    if (!this.writes) return;
     const rate = this.value(lr);
     const control = [...this.before(weights), ...this.before(first), ...this.before(second)];
     let after: readonly Pointer[] = control;
@@ -107,7 +121,7 @@ export class GraphTracer implements Tracer {
       // p -= lr * weightDecay * p, in place
       const decay = binary("Mul", rate, this.value(weightDecay));
       const attributes = [T, attr.bool("use_locking", false)];
-      const inputs = [weights.nodes.handle, decay, weights.read];
+      const inputs = [weights.nodes.handle, decay, this.current(weights)];
       after = [...control, this.node("ResourceApplyGradientDescent", inputs, attributes, control).oper];
     }
     const power1 = binary("Pow", scalar(beta1), this.value(step));
@@ -162,20 +176,23 @@ export class GraphTracer implements Tracer {
 
   /** The captured feeds, fetches and targets. */
   finish(): {
-    inputs: readonly (FeedSlot & { name: string })[];
+    inputs: readonly (FeedSlot & { name: string; type: InputType })[];
     outputs: readonly { name: string; output: NodeOutput }[];
     targets: readonly Pointer[];
+    variables: readonly Variable[];
   } {
     const writes = [...this.variables.values()].flatMap((v) => (v.written === undefined ? [] : [v.written]));
     const targets = writes.length > 0 ? [this.node("NoOp", [], [], writes).oper] : [];
     for (const { tensor } of this.variables.values()) tensor.dispose();
-    return { inputs: this.inputs, outputs: this.outputs, targets };
+    const variables = [...this.variables.values()].map(({ nodes }) => nodes);
+    return { inputs: this.inputs, outputs: this.outputs, targets, variables };
   }
 
   private traced(variable: Variable): TracedVariable {
     let traced = this.variables.get(variable.name);
     if (!traced) {
       const nodes = this.resolve(variable);
+      this.binding.origin(nodes.handle, variable.name);
       const read = this.node("ReadVariableOp", [nodes.handle], [float]);
       traced = { nodes, read, tensor: keep(this.adopt(read, variable, "read")) };
       this.variables.set(variable.name, traced);
@@ -198,9 +215,18 @@ export class GraphTracer implements Tracer {
     this.gates.at(-1)?.add(traced);
   }
 
+  /** The variable after its writes so far. */
+  private current({ nodes, read, written }: TracedVariable): NodeOutput {
+    return written === undefined ? read : this.node("ReadVariableOp", [nodes.handle], [float], [written]);
+  }
+
   private value(tensor: Tensor): NodeOutput {
+    return this.traceOf(tensor).output;
+  }
+
+  private traceOf(tensor: Tensor): TracedTensor {
     const [id] = this.backend.getInputTensorIds([tensor]);
-    return this.binding.float32(id!).output;
+    return this.binding.float32(id!);
   }
 
   private node(
@@ -211,6 +237,8 @@ export class GraphTracer implements Tracer {
   ): NodeOutput {
     const grouped = op === "Merge" ? [inputs] : inputs;
     const oper = this.graph.add({ op, name: this.binding.nodeName(op), inputs: grouped, control, attributes });
-    return { oper, index: 0 };
+    const node = { oper, index: 0 };
+    this.binding.recordNode(op, attributes, inputs, [node]);
+    return node;
   }
 }

@@ -1,4 +1,4 @@
-/** Installs libtensorflow into the per-user cache: downloads a wheel and keeps the libraries that are in it. */
+/** Installs libtensorflow into the per-user cache: downloads a wheel and keeps the libraries in it. */
 import path from "node:path";
 import { errors } from "../errors.ts";
 import { fillFolder, type InstallProgress } from "./install/fill.ts";
@@ -34,8 +34,8 @@ export async function ensureLibrary(
 
 /**
  * Installs the tested version, or the given wheel, unless it is there. Safe to call from several processes at
- * once; an interrupted call leaves nothing that counts as installed. The result's `verified` is false for a wheel
- * whose checksum is not among the published ones that relata knows (another version).
+ * once; an interrupted call leaves nothing that counts as installed. The result's `verified` is false for a
+ * wheel whose checksum is not among the published ones that relata knows (another version).
  * Throws PLATFORM_UNSUPPORTED, PIP_MISSING, DOWNLOAD_FAILED, WHEEL_INVALID, WHEEL_CHECKSUM, DISK_FULL,
  * CACHE_NOT_WRITABLE, or the signal's reason.
  */
@@ -63,7 +63,8 @@ export async function installLibrary(options: InstallOptions = {}): Promise<Tens
     return readInstalled(target, gpu)!;
   } catch (error) {
     signal?.throwIfAborted();
-    const library = readInstalled(target, gpu); // made by a process that took over while this one was suspended
+    // Another process may have taken over while this one was suspended.
+    const library = readInstalled(target, gpu);
     if (library) return library;
     throw explained(error);
   } finally {
@@ -84,7 +85,7 @@ function sourceForThisPlatform(gpu: boolean, wheelGiven: boolean): ReturnType<ty
 
 /** Alpine and others have musl instead, for which there are no TensorFlow wheels. */
 function usesGlibc(): boolean {
-  Object.assign(process.report, { excludeNetwork: true }); // looking up the machine's addresses can take seconds
+  Object.assign(process.report, { excludeNetwork: true }); // looking up addresses can take seconds
   const report = process.report.getReport() as { header?: { glibcVersionRuntime?: string } };
   return report.header?.glibcVersionRuntime !== undefined;
 }

@@ -1,6 +1,7 @@
-/** Typed access to tfjs-node-gpu's kernel layer. Importing it registers its kernels for "tensorflow". */
+/** Typed access to tfjs-node-gpu's kernel layer. Importing it registers its kernels for "tensorflow", and gradients. */
 import { createRequire } from "node:module";
 import type { DataType, KernelBackend, Tensor, TensorInfo } from "@tensorflow/tfjs-core";
+import { correctGradients } from "./gradients.ts";
 
 export interface OpAttribute {
   readonly name: string;
@@ -44,5 +45,7 @@ export interface NodeBackend extends KernelBackend {
 const layer = createRequire(import.meta.url)("./kernel-layer.cjs") as {
   NodeJSKernelBackend: new (binding: Binding, packageName: string) => NodeBackend;
 };
+
+correctGradients();
 
 export const NodeJSKernelBackend = layer.NodeJSKernelBackend;

@@ -5,7 +5,11 @@
 import {
   BatchMatMul,
   GatherV2,
+  mul,
   registerKernel,
+  ResizeBilinearGrad,
+  ResizeNearestNeighborGrad,
+  tensor1d,
   unregisterKernel,
   _FusedMatMul,
   type KernelConfig,
@@ -68,18 +72,40 @@ const gather: Kernel = (backend, { x, indices }, { axis, batchDims }) => {
   return backend.executeSingleOutput("GatherV2", attributes, [x!, indices!, axisTensor]);
 };
 
+/** tfjs-node-gpu's own forget halfPixelCenters, which gives another gradient. */
+const resizeAttributes = ({ alignCorners, halfPixelCenters }: Record<string, unknown>) => [
+  float,
+  attr.bool("align_corners", Boolean(alignCorners)),
+  attr.bool("half_pixel_centers", Boolean(halfPixelCenters)),
+];
+
+const resizeBilinearGradient: Kernel = (backend, { dy, images }, attributes) =>
+  backend.executeSingleOutput("ResizeBilinearGrad", resizeAttributes(attributes), [dy!, images!]);
+
+const resizeNearestGradient: Kernel = (backend, { dy, images }, attributes) => {
+  const [, height, width] = images!.shape as [number, number, number, number];
+  const size = tensor1d([height, width], "int32");
+  return backend.executeSingleOutput("ResizeNearestNeighborGrad", resizeAttributes(attributes), [dy!, size]);
+};
+
 const softmaxCrossEntropy: Kernel = (backend, { logits, labels }) =>
   backend.executeMultipleOutputs("SoftmaxCrossEntropyWithLogits", [float], [logits!, labels!], 2);
+
+/** L2Loss is half of it, in one pass over x. */
+const squaredNorm: Kernel = (backend, { x }) => mul(backend.executeSingleOutput("L2Loss", [float], [x!]), 2);
 
 const replaced: Record<string, Kernel> = {
   [BatchMatMul]: batchMatMul,
   [_FusedMatMul]: fusedMatMul,
   [GatherV2]: gather,
+  [ResizeBilinearGrad]: resizeBilinearGradient,
+  [ResizeNearestNeighborGrad]: resizeNearestGradient,
 };
 
 const added: Record<string, Kernel> = {
   RelataLinear: linear,
   RelataSoftmaxCrossEntropy: softmaxCrossEntropy,
+  RelataSquaredNorm: squaredNorm,
 };
 
 /** Registers the kernels above for a backend that already has tfjs-node-gpu's. */

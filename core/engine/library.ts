@@ -55,8 +55,8 @@ const fileNames: readonly (readonly [cc: string, framework: string])[] =
       ];
 
 /**
- * Looks in this order: `path`, RELATA_TENSORFLOW, the per-user cache, tfjs-node-gpu's deps/lib, TensorFlow of the
- * active Python. The last two count for `gpu` only where they can use CUDA 12 (tfjs-node-gpu's is for CUDA 11).
+ * Looks in this order: `path`, RELATA_TENSORFLOW, the per-user cache, tfjs-node-gpu's deps/lib, TensorFlow of
+ * the active Python. For `gpu`, tfjs-node-gpu's (CUDA 11) and a Python's tensorflow-cpu do not count.
  * Throws LIBRARY_PATH when a path that was given holds no library: it is never passed over in silence.
  */
 export function locateLibrary({ path: given, gpu = false }: LocateOptions = {}):
@@ -96,7 +96,7 @@ function libraryIn(
   return undefined;
 }
 
-// --- the per-user cache --------------------------------------------------------------------------------------
+// --- the per-user cache ----------------------------------------------------------------------------------
 
 /** RELATA_CACHE, or the platform's place for caches. The folder need not exist. */
 export function cacheDirectory(): string {
@@ -146,7 +146,7 @@ function fromCache(gpu: boolean): TensorFlowLibrary | undefined {
 
 const rank = (version: string): number => (version === TENSORFLOW_VERSION ? 1 : 0);
 
-// --- other people's copies -----------------------------------------------------------------------------------
+// --- other people's copies -------------------------------------------------------------------------------
 
 function fromTfjs(): TensorFlowLibrary | undefined {
   try {
@@ -194,11 +194,11 @@ function versionInName(file: string): string | undefined {
   return /\.(\d+\.\d+\.\d+)(?:\.dylib)?$/.exec(realpathSync(file))?.[1];
 }
 
-// --- CUDA ----------------------------------------------------------------------------------------------------
+// --- CUDA ------------------------------------------------------------------------------------------------
 
 /**
- * In dependency order: a library stands after those it links to. TensorFlow opens them by these names, so that a
- * copy that is already in the process is taken. cuDNN finds its own parts beside itself.
+ * In dependency order: a library stands after those it links to. TensorFlow opens them by these names and
+ * gets the copy that is already in the process. cuDNN finds its own parts beside itself.
  */
 const cudaNames = [
   ...[
@@ -227,11 +227,11 @@ function gpuLibraries(root: string): string[] {
   return cudaNames.flatMap((name) => files.filter((file) => name.test(path.basename(file))).slice(0, 1));
 }
 
-// --- output --------------------------------------------------------------------------------------------------
+// --- output ----------------------------------------------------------------------------------------------
 
 /**
  * Sets what TensorFlow reads when its library loads (Node's process.env reaches getenv): call it before that.
- * Level 2 leaves out notices and warnings, such as the one about the CPU's instructions; errors are still shown.
+ * Level 2 leaves out notices and warnings, such as the one about the CPU's instructions, but not errors.
  * A value that the user set stays. What is written before any level is read is `quietly`'s part (quiet.ts).
  */
 export function quietEnvironment(): void {

@@ -4,10 +4,12 @@ import { existsSync, readFileSync } from "node:fs";
 
 const PROBE_MS = 10_000;
 const DRIVER_FILE = "/proc/driver/nvidia/version";
+/** Linux; containers; Windows' Linux subsystem. */
+const signs = [DRIVER_FILE, "/dev/nvidiactl", "/usr/lib/wsl/lib/libcuda.so.1"];
 
 /** Whether this machine has a loaded NVIDIA driver. Quick: what `device: auto` asks. */
 export function hasNvidiaDriver(): boolean {
-  return existsSync(DRIVER_FILE);
+  return signs.some((file) => existsSync(file));
 }
 
 export interface NvidiaDriver {
@@ -29,6 +31,7 @@ export async function nvidiaDriver(): Promise<NvidiaDriver | undefined> {
     answer === "" ? [] : answer.split("\n").map((line) => line.split(",").map((cell) => cell.trim()));
   if (lines.length > 0) return { version: lines[0]![0]!, gpus: lines.map((cells) => cells[1] ?? "unnamed") };
   if (!hasNvidiaDriver()) return undefined;
-  const version = /\s(\d+\.\d+(?:\.\d+)?)\s/.exec(readFileSync(DRIVER_FILE, "utf8"));
+  const told = existsSync(DRIVER_FILE) ? readFileSync(DRIVER_FILE, "utf8") : "";
+  const version = /\s(\d+\.\d+(?:\.\d+)?)\s/.exec(told);
   return { version: version?.[1] ?? "of unknown version", gpus: [] };
 }

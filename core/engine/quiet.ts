@@ -6,13 +6,16 @@ import koffi from "koffi";
 import { cpuFlags } from "./cpu.ts";
 
 const STDERR = 2;
-const notices =
-  /absl::InitializeLog\(\) is called|port\.cc:\d+\] oneDNN custom operations are on|cudart_stub\.cc:\d+\] Could not find cuda drivers/;
+const notices = [
+  /absl::InitializeLog\(\) is called/,
+  /port\.cc:\d+\] oneDNN custom operations are on/,
+  /cudart_stub\.cc:\d+\] Could not find cuda drivers/,
+];
 
 /**
  * Runs `load`, which loads libtensorflow, without the notices that its static initialisers write before they
  * read any log level (no environment variable stops them). Standard error goes to a file meanwhile, and all
- * else that was written there is passed on afterwards. Where the user set TF_CPP_MIN_LOG_LEVEL to 0, nothing is hidden.
+ * else that was written there is passed on afterwards. TF_CPP_MIN_LOG_LEVEL=0, set by the user, hides nothing.
  */
 export function quietly<T>(load: () => T): T {
   // Without AVX, TensorFlow explains itself on standard error and aborts: that must be seen.
@@ -35,7 +38,7 @@ export function quietly<T>(load: () => T): T {
     closeSync(stderr);
     const rest = readFileSync(file, "utf8")
       .split("\n")
-      .filter((line) => line !== "" && !notices.test(line));
+      .filter((line) => line !== "" && !notices.some((notice) => notice.test(line)));
     rmSync(folder, { recursive: true });
     if (rest.length > 0) process.stderr.write(`${rest.join("\n")}\n`);
   }

@@ -3,11 +3,13 @@
  * node of tfjs's tape remembers the scope and the fp32 island that it was made in.
  */
 import * as tf from "@tensorflow/tfjs-core";
+import { errors } from "../errors.ts";
 import { float32, isFloat32Island } from "../math/ambient.ts";
-import { currentScope, withScope } from "../scopes.ts";
+import { currentScope, pluginOf, withScope } from "../scopes.ts";
 
 type Gradients = Record<string, () => tf.Tensor>;
 interface TapeNode {
+  kernelName: string;
   gradient?: (dys: tf.Tensor[]) => Gradients;
 }
 /** The private part of tfjs-core 4.22's engine that is used here. */
@@ -22,8 +24,14 @@ export function keepTapeScopes<T>(run: () => T): T {
   engine.addTapeNode = (...args) => {
     addTapeNode(...args);
     const node = engine.state.activeTape?.at(-1);
-    if (!node?.gradient) return;
+    if (!node) return;
     const scope = currentScope();
+    if (!node.gradient) {
+      node.gradient = () => {
+        throw errors.noGradient(pluginOf(scope), scope, node.kernelName);
+      };
+      return;
+    }
     const island = isFloat32Island();
     const inScope = <R>(compute: () => R): R => withScope(scope, () => (island ? float32(compute) : compute()));
     const gradient = node.gradient;

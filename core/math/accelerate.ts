@@ -7,6 +7,7 @@
  * | RelataLinear              | x [R, I], weight [O, I], bias [O] | x weight^T + bias [R, O]                    |
  * | RelataSoftmaxCrossEntropy | logits [R, K], labels [R, K]      | loss [R] = -sum_k labels log softmax,       |
  * |                           | (rows of labels sum to 1)         | its gradient [R, K] = softmax - labels      |
+ * | RelataSquaredNorm         | x                                 | sum of x^2, a scalar                        |
  *
  * None of them has attributes. RelataLinear is there because tf.fused.matMul hands its kernel reshaped copies of
  * rank 3, which a mixed-precision engine would cast a second time.

@@ -19,5 +19,6 @@ export {
 } from "./overlap.ts";
 export { bicubicMatrix, interpolatePositions, type GridSize } from "./position.ts";
 export { repeatBatch } from "./repeat-batch.ts";
+export { squaredNorm } from "./squared-norm.ts";
 export { stopGradient } from "./stop-gradient.ts";
 export { withGradient } from "./with-gradient.ts";

@@ -32,6 +32,8 @@ export interface RunFile extends RunRecord {
   readonly parameters: number;
   /** What was typed. */
   readonly command: string;
+  /** The config's folder, which its paths start from. */
+  readonly baseDir: string;
   /** Who writes here, while the run goes on. */
   readonly process?: { readonly pid: number; readonly host: string };
   /** Why it failed. */
@@ -92,7 +94,12 @@ export class RunFolder {
       existsSync(parent)
         ? readdirSync(parent).filter((name) => existsSync(join(parent, name, RUN_FILES.config)))
         : [];
-    throw errors.runMissing(folder.path, runs(folder.path).concat(runs(dirname(folder.path))).slice(-5));
+    throw errors.runMissing(
+      folder.path,
+      runs(folder.path)
+        .concat(runs(dirname(folder.path)))
+        .slice(-5),
+    );
   }
 
   /** The folder, after a file of it was written and read. */
@@ -166,11 +173,16 @@ export class RunFolder {
     rmSync(this.path, { recursive: true, force: true });
   }
 
+  /** RUN_DISK_FULL or RUN_FOLDER_NOT_WRITABLE in place of the file system's error; other errors as they are. */
+  explain(error: unknown): unknown {
+    return explained(this.path, error);
+  }
+
   private write(file: string, value: unknown): void {
     try {
       writeJsonAtomic(file, value);
     } catch (error) {
-      throw explained(this.path, error);
+      throw this.explain(error);
     }
   }
 }

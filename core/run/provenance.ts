@@ -45,3 +45,8 @@ export function commitOf(folder: string): Commit | undefined {
   if (!commit) return undefined;
   return { commit, dirty: git("status", "--porcelain", "--untracked-files=no") !== "" };
 }
+
+/** TensorFlow's "/job:localhost/replica:0/task:0/device:GPU:0" -> "GPU:0" */
+export function deviceName(device: string): string {
+  return device.replace(/^.*device:/, "");
+}

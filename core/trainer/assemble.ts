@@ -15,7 +15,7 @@ import { createHooks, type Hooks } from "../hooks.ts";
 import type { Logger } from "../logger.ts";
 import type { PluginDefinition } from "../plugin.ts";
 import { BACKBONE, CHECKPOINTS, DATASET, ENGINE, LOGGER, OPTIMIZER } from "../tokens.ts";
-import { VisionTransformer, vitArchitectures } from "../vit/vit.ts";
+import { VisionTransformer } from "../vit/vit.ts";
 import { FolderCheckpoints } from "./checkpoint.ts";
 import { AdamW } from "./optimizer.ts";
 import { Training } from "./training.ts";
@@ -45,6 +45,8 @@ export interface AssembleOptions {
   readonly checkpoints: string;
   readonly logger: Logger;
   readonly status?: (message: string) => void;
+  /** In the place of the one that the config names. */
+  readonly dataset?: Dataset;
 }
 
 /** lr is given per 256 samples (the linear scaling rule of arXiv 1706.02677). */
@@ -53,14 +55,14 @@ const LR_BATCH = 256;
 export async function assemble(
   config: ResolvedConfig,
   plugins: readonly ResolvedPlugin[],
-  { baseDir, checkpoints, logger, status }: AssembleOptions,
+  { baseDir, checkpoints, logger, status, ...given }: AssembleOptions,
 ): Promise<Assembly> {
   const { train, data, teacher } = config;
   const container = new Container();
   const hooks = createHooks();
 
   status?.("opening the images");
-  const opened = await openDataset(config, baseDir);
+  const opened = given.dataset ?? (await openDataset(config, baseDir));
   container.bind(LOGGER, () => logger);
   container.bind(DATASET, () => opened);
   container.bind(CHECKPOINTS, () => new FolderCheckpoints(checkpoints, config.checkpoint.keepLast));
@@ -73,7 +75,6 @@ export async function assemble(
   if (views.length === 0) throw errors.noViews();
 
   const dataset = container.get(DATASET);
-  const microBatch = train.microBatch ?? train.batchSize;
   const stepsPerEpoch = Math.floor(dataset.size / train.batchSize);
   if (stepsPerEpoch === 0) throw errors.batchTooLarge(train.batchSize, dataset.name, dataset.size);
   const run: RunInfo = {
@@ -81,7 +82,7 @@ export async function assemble(
     epochs: train.epochs,
     stepsPerEpoch,
     totalSteps: train.epochs * stepsPerEpoch,
-    batchSize: microBatch,
+    batchSize: train.microBatch,
     globalBatchSize: train.batchSize,
     channels: data.channels,
     numClasses: dataset.classNames?.length,
@@ -90,9 +91,9 @@ export async function assemble(
   container.bind(BACKBONE, () => makeBackbone(config, views));
   const backbone = container.get(BACKBONE);
   status?.("opening TensorFlow");
-  const engine = await createEngine({ ...train, library: () => ensureLibrary({ gpu: train.device === "gpu" }) });
+  const engine = await createEngine({ ...train, library: (gpu) => ensureLibrary({ gpu }) });
   container.bind(ENGINE, () => engine);
-  const accumulation = train.batchSize / microBatch;
+  const accumulation = train.batchSize / train.microBatch;
   const training = await Training.create({
     hooks,
     views,
@@ -103,7 +104,6 @@ export async function assemble(
     settings: {
       ...train,
       lr: (train.lr * train.batchSize) / LR_BATCH,
-      clipGrad: train.clipGrad ?? 0,
       momentum: teacher.momentum,
       momentumEnd: teacher.momentumEnd,
       accumulation,
@@ -123,7 +123,7 @@ export async function assemble(
       new ViewPipeline({
         dataset,
         views,
-        batchSize: microBatch,
+        batchSize: train.microBatch,
         batchesPerEpoch: stepsPerEpoch * accumulation,
         seed: config.seed,
         channels: data.channels,
@@ -140,14 +140,6 @@ export function openDataset({ data }: ResolvedConfig, baseDir: string): Promise<
 }
 
 function makeBackbone({ backbone, data }: ResolvedConfig, views: readonly ViewGroupSpec[]): VisionTransformer {
-  const { arch, embedDim, depth, numHeads, imageSize, ...rest } = backbone;
-  const base = arch === "vit" ? vitArchitectures["vit-small"] : vitArchitectures[arch];
-  return new VisionTransformer({
-    ...rest,
-    channels: data.channels,
-    embedDim: embedDim ?? base.embedDim,
-    depth: depth ?? base.depth,
-    numHeads: numHeads ?? base.numHeads,
-    imageSize: imageSize ?? views[0]!.size,
-  });
+  const { imageSize = views[0]!.size, ...sizes } = backbone;
+  return new VisionTransformer({ ...sizes, imageSize, channels: data.channels });
 }

@@ -272,13 +272,20 @@ export class Declarations implements SetupContext {
   }
 
   private addNetwork(network: Network): Network {
+    const { update, name } = network;
+    if (typeof update === "object" && !(Number.isInteger(update.copyEvery) && update.copyEvery > 0)) {
+      throw errors.copyInterval(this.plugin(), name, update.copyEvery);
+    }
     this.networks.set(network.name, network);
     return network;
   }
 
   private add<T extends { readonly name: string }>(into: Map<string, T>, declaration: T): T {
-    if (into.has(declaration.name)) throw errors.declaredTwice(declaration.name);
-    into.set(declaration.name, declaration);
+    const { name } = declaration;
+    // Schedules and inputs are fed to the step by name.
+    const fed = this.schedules.has(name) || this.inputs.has(name);
+    if (into.has(name) || fed) throw errors.declaredTwice(name);
+    into.set(name, declaration);
     return declaration;
   }
 

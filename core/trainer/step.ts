@@ -22,7 +22,7 @@ import type {
 import type { Trace, Tracer, Variable } from "../engine/engine.ts";
 import { errors } from "../errors.ts";
 import type { Hooks } from "../hooks.ts";
-import { float32, stopGradient } from "../math/index.ts";
+import { float32, squaredNorm, stopGradient } from "../math/index.ts";
 import { currentScope, pluginOf } from "../scopes.ts";
 import { PassOutput } from "./backbone-output.ts";
 import { STUDENT, type Declarations, type PassDeclaration } from "./declarations.ts";
@@ -190,7 +190,7 @@ class StepTrace {
 
   private relate(pass: PassDeclaration, inPass: PassContext): void {
     const { hooks } = this.parts;
-    if (!hooks.relation.isUsed() || !pass.patches) return;
+    if (hooks.relation.taps.length === 0 || !pass.patches) return;
     const output = this.output(pass);
     const context = Object.assign(Object.create(inPass) as PassContext, {
       output,
@@ -278,11 +278,11 @@ class StepTrace {
             return { parameter, gradient: tf.add(sum, gradient) };
           })
         : present;
-    const squaredNorms = gradients.map(({ gradient }) => tf.sum(tf.square(gradient)) as tf.Scalar);
-    const squaredNorm = tf.addN(squaredNorms);
-    const finite = tf.isFinite(tf.add(total, squaredNorm));
+    const squaredNorms = gradients.map(({ gradient }) => squaredNorm(gradient));
+    const allSquared = tf.addN(squaredNorms);
+    const finite = tf.isFinite(tf.add(total, allSquared));
     this.tracer.output(stepOutputs.finite, tf.cast(finite, "float32"));
-    this.tracer.output(stepOutputs.gradientNorm, tf.sqrt(squaredNorm));
+    this.tracer.output(stepOutputs.gradientNorm, tf.sqrt(allSquared));
 
     this.tracer.when(finite, () => {
       if (this.kind === "accumulate") {
@@ -329,15 +329,8 @@ class StepTrace {
       const twins = declarations.parameters().filter((p) => declarations.isIn(p, network));
       const pairs = twins.map((p) => ({ own: state.get(p, network), source: state.get(p, from) }));
       if (update === "ema") {
-        const momentum = this.context.value(schedules.momentum);
-        const rest = tf.sub(1, momentum);
-        for (const { own, source } of pairs) {
-          const blended = tf.add(
-            tf.mul(this.tracer.read(own), momentum),
-            tf.mul(this.tracer.updated(source), rest),
-          );
-          this.tracer.assign(own, blended);
-        }
+        const rate = tf.sub(1, this.context.value(schedules.momentum)) as tf.Scalar;
+        for (const { own, source } of pairs) this.tracer.blend(own, this.tracer.updated(source), rate);
       } else {
         const copies = tf.notEqual(this.context.value(schedules.copies.get(network.name)!), 0);
         this.tracer.when(copies, () => {

@@ -64,7 +64,7 @@ export class Training {
     const declarations = new Declarations(spec.run, spec.backbone, spec.views);
     const schedules = withScope("core", () => declareSchedules(declarations, spec.run, spec.settings));
     await spec.hooks.setup.promise(declarations);
-    if (spec.hooks.relation.isUsed()) withScope("core", () => readPatchesForRelations(declarations));
+    if (spec.hooks.relation.taps.length > 0) withScope("core", () => readPatchesForRelations(declarations));
     if (declarations.passes.size === 0) throw errors.noPasses();
     const copies = withScope("core", () => declareCopies(declarations));
     return new Training(spec, declarations, { ...schedules, copies });

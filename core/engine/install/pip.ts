@@ -39,7 +39,7 @@ export interface DownloadOptions {
 const MULTIPLE_PLATFORM_TAGS = 2003;
 const RAW_PROGRESS = 2401;
 const PROBE_MS = 20_000;
-const WATCH_MS = 500;
+const WATCH_MS = 250;
 const LAST_LINES = 8;
 
 /** The first pip that works: of the active Python, on the path, or the one that uv runs on its own. */

@@ -1,9 +1,9 @@
 /**
  * One folder in which an installation is prepared: it is also the lock between processes.
  *
- * `mkdir` is atomic, so one process owns `.partial-<name>`; the others wait. The owner touches the folder while it
- * works. A folder whose owner has died, or has not been touched for a minute, is taken over. The finished files
- * appear under their final name by one rename: whatever happens, a half-made folder never has that name.
+ * `mkdir` is atomic, so one process owns `.partial-<name>`; the others wait. The owner touches the folder
+ * while it works. A folder whose owner has died, or that was not touched for a minute, is taken over. The
+ * finished files get their final name by one rename: a half-made folder never has it.
  */
 import { randomUUID } from "node:crypto";
 import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";

@@ -6,15 +6,16 @@ import { openWheel, type Wheel } from "./wheel.ts";
 import { acceptsTag, thisPlatform } from "./wheels.ts";
 
 const tensorFlowFile = /^tensorflow\/libtensorflow_(?:cc|framework)(?:\.so\.2|\.2\.dylib)$/;
-/** CUDA's shared objects, and what XLA compiles kernels with; TensorFlow looks for both beside its own folder. */
-const cudaFile =
-  /^nvidia\/(?:[^/]+\/lib\/[^/]+\.so(?:\.\d+)*|cuda_nvcc\/(?:bin\/(?:ptxas|nvlink)|nvvm\/libdevice\/[^/]+\.bc))$/;
+/** TensorFlow looks for CUDA, and XLA for what it compiles kernels with, beside TensorFlow's own folder. */
+const cudaLibrary = /^nvidia\/[^/]+\/lib\/[^/]+\.so(?:\.\d+)*$/;
+const xlaTool = /^nvidia\/cuda_nvcc\/(?:bin\/(?:ptxas|nvlink)|nvvm\/libdevice\/[^/]+\.bc)$/;
 /** Drop-ins for other programs and a second build of nvrtc: nothing of TensorFlow asks for them. */
-const unusedCudaFile = /\/lib(?:nvblas|cufftw|cusolverMg)\.|\.alt\.so/;
+const unusedCudaLibrary = /\/lib(?:nvblas|cufftw|cusolverMg)\.|\.alt\.so/;
 
 /** Whether an installation keeps this file of a TensorFlow or nvidia-* wheel, under the same path. */
 export function isKept(file: string): boolean {
-  return tensorFlowFile.test(file) || (cudaFile.test(file) && !unusedCudaFile.test(file));
+  if (tensorFlowFile.test(file) || xlaTool.test(file)) return true;
+  return cudaLibrary.test(file) && !unusedCudaLibrary.test(file);
 }
 
 /** Opens a wheel that must be a TensorFlow which this platform can load. Throws WHEEL_INVALID. */
@@ -41,7 +42,7 @@ function whyNotTensorFlow({ project, tags, entries }: Wheel, gpu: boolean): stri
   return undefined;
 }
 
-/** The nvidia-* requirements of the extra `and-cuda`: project to requirement ("nvidia-nccl-cu12<3.0,>=2.27.7"). */
+/** The nvidia-* requirements of the extra `and-cuda`: project to requirement. */
 export function cudaRequirements(wheel: Wheel): Map<string, string> {
   const found = new Map<string, string>();
   for (const line of wheel.requires) {
@@ -51,7 +52,7 @@ export function cudaRequirements(wheel: Wheel): Map<string, string> {
   return found;
 }
 
-/** Wheels of `projects` in the folder of `file`, by project: on a machine without network all can be given. */
+/** Wheels of `projects` in the folder of `file`, by project: without network, all can be given. */
 export async function wheelsBeside(file: string, projects: Iterable<string>): Promise<Map<string, string>> {
   const folder = path.dirname(file);
   const names = (await readdir(folder)).filter((name) => name.endsWith(".whl")).sort();

@@ -44,10 +44,12 @@ describe("decode", () => {
   });
 
   it("takes the first frame of an animated GIF", async () => {
-    const frame = (background: string) => ({
-      create: { width: 4, height: 3, channels: 3 as const, background },
-    });
-    const animated = sharp([frame("#ff0000"), frame("#00ff00")], { join: { animated: true } }).gif();
+    const frame = (background: string) =>
+      sharp({ create: { width: 4, height: 3, channels: 3, background } })
+        .png()
+        .toBuffer();
+    const frames = await Promise.all([frame("#ff0000"), frame("#00ff00")]);
+    const animated = sharp(frames, { join: { animated: true } }).gif();
     const image = await decode(await save("animated.gif", animated));
     assert.deepEqual([image.width, image.height], [4, 3]);
     assert.deepEqual([...image.data.subarray(0, 3)], RED);
@@ -142,7 +144,7 @@ describe("decode", () => {
     );
   });
 
-  for (const extension of ["jpg", "png", "webp", "avif", "gif", "tiff"] as const) {
+  for (const extension of ["jpeg", "png", "webp", "avif", "gif", "tiff"] as const) {
     it(`refuses a truncated .${extension}`, async () => {
       const noise = { type: "gaussian" as const, mean: 128, sigma: 40 };
       const create = { width: 64, height: 64, channels: 3 as const, noise, background: "#000" };

@@ -1,0 +1,184 @@
+/**
+ * npm run bench:step -- --arch vit-small --batch 4 --locals 4 --precision fp32|bf16 [--config run.yaml]
+ *
+ * Times captured training steps on noise and prints one JSON line: median seconds over the steps after warm-up,
+ * images per second, peak memory, FLOPs of the mathematics (flops.ts) and their share of the matrix-product
+ * speed, which is measured between the steps of the same run.
+ */
+import { parseArgs } from "node:util";
+import { dirname, resolve } from "node:path";
+import { parseConfig } from "../core/config/parse.ts";
+import { loadConfig } from "../core/config/load.ts";
+import type { ViewGroupSpec } from "../core/contexts.ts";
+import type { Dataset } from "../core/data/dataset.ts";
+import type { ViewBatch } from "../core/data/pipeline.ts";
+import { GraphEngine } from "../core/engine/graph-engine.ts";
+import { silentLogger } from "../core/logger.ts";
+import { Random } from "../core/random.ts";
+import { assemble, type Assembly } from "../core/trainer/assemble.ts";
+import { ProjectionMlp, PrototypeLayer } from "../core/heads/projection-head.ts";
+import { STUDENT } from "../core/trainer/declarations.ts";
+import { resolvePlugins } from "../registry/resolve.ts";
+import { stepFlops, type FlopsHead } from "./flops.ts";
+import { MatmulPeak } from "./peak.ts";
+import { topTimings } from "./profile.ts";
+
+const { values: flags } = parseArgs({
+  options: {
+    arch: { type: "string", default: "vit-small" },
+    batch: { type: "string", default: "4" },
+    locals: { type: "string", default: "4" },
+    precision: { type: "string", default: "fp32" },
+    "out-dim": { type: "string", default: "8192" },
+    "drop-path": { type: "string", default: "0.1" },
+    /** Colour work in the step; off by default: the figure is the network's. */
+    augment: { type: "boolean", default: false },
+    steps: { type: "string", default: "15" },
+    warmup: { type: "string", default: "5" },
+    config: { type: "string" },
+    /** Where the time goes: by op, or by plugin and hook. */
+    profile: { type: "string" },
+  },
+});
+
+const noColour = { jitter: { p: 0 }, grayscale: { p: 0 }, blur: { p: 0 }, solarise: { p: 0 } };
+
+/** DINO at the sizes of the flags. */
+function configFromFlags(): unknown {
+  return {
+    data: { dataset: "noise", workers: 0 },
+    backbone: { arch: flags.arch, dropPathRate: Number(flags["drop-path"]) },
+    train: { epochs: 100, batchSize: Number(flags.batch), precision: flags.precision, device: "auto" },
+    plugins: [
+      {
+        use: "multi-crop",
+        with: {
+          localCrops: { count: Number(flags.locals) },
+          ...(flags.augment ? {} : { colour: { firstGlobal: noColour, otherGlobals: noColour, local: noColour } }),
+        },
+      },
+      { use: "dino", with: { outDim: Number(flags["out-dim"]), normLastLayer: false, freezeLastLayerEpochs: 0 } },
+    ],
+  };
+}
+
+/** Images that are never opened: batches are noise. */
+const noise: Dataset = {
+  name: "noise",
+  size: 1_281_167,
+  fingerprint: "noise",
+  item: () => {
+    throw new Error("noise has no items");
+  },
+};
+
+function noiseBatch({ run, training }: Assembly): ViewBatch {
+  const random = new Random(0, "noise");
+  const views = training.declarations.views;
+  const bytes = ({ count, size }: ViewGroupSpec) =>
+    new Uint8Array(Uint32Array.from({ length: (count * run.batchSize * size * size * run.channels) / 4 }, () => random.uint32()).buffer);
+  const rects = ({ count }: ViewGroupSpec) =>
+    Float32Array.from({ length: count * run.batchSize * 5 }, (_, i) => (i % 5 < 2 ? random.uniform(0, 40) : 200));
+  return {
+    epoch: 1,
+    step: run.stepsPerEpoch,
+    indices: Int32Array.from({ length: run.batchSize }, (_, i) => i),
+    pixels: new Map(views.map((v) => [v.group, bytes(v)])),
+    rects: new Map(views.map((v) => [v.group, rects(v)])),
+    labels: new Int32Array(run.batchSize).fill(-1),
+    replaced: [],
+  };
+}
+
+/** The closed formula on what was declared. Throws for a plugin whose heads it does not know. */
+function flopsOf({ training, config, run }: Assembly): number {
+  const { passes, heads, views } = training.declarations;
+  const { embedDim, depth, mlpRatio, patchSize } = config.backbone;
+  const images = (groups: readonly ViewGroupSpec[]) => groups.reduce((n, v) => n + v.count, 0) * run.batchSize;
+  const rows = [
+    { rows: images(views.filter((v) => v.group === "global")), trained: false },
+    { rows: images(views), trained: true },
+  ];
+  const known = new Map<string, readonly number[]>();
+  for (const { name, module } of heads.values()) {
+    if (module instanceof ProjectionMlp) {
+      const { inDim, hiddenDim, bottleneckDim, layers } = module.spec;
+      known.set(name, [inDim, ...Array<number>(layers - 1).fill(hiddenDim), bottleneckDim]);
+    } else if (module instanceof PrototypeLayer) known.set(name, [module.spec.inDim, module.spec.outDim]);
+    else throw new Error(`the FLOPs of the head "${name}" are not known`);
+  }
+  const headCosts = [...known.values()].flatMap((widths) => rows.map((r): FlopsHead => ({ widths, ...r })));
+  return stepFlops(
+    { embedDim, depth, mlpRatio, patchSize, channels: run.channels },
+    [...passes.values()].map((pass) => ({
+      images: pass.views.count * run.batchSize,
+      size: pass.views.size,
+      clsOnly: !pass.patches && pass.blocks.size === 0,
+      trained: pass.network.name === STUDENT,
+    })),
+    headCosts,
+  );
+}
+
+const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1]!;
+
+const loaded = flags.config ? await loadConfig(flags.config) : { config: configFromFlags(), baseDir: process.cwd() };
+const baseDir = flags.config ? dirname(resolve(flags.config)) : loaded.baseDir;
+const config = parseConfig(loaded.config, baseDir);
+const plugins = await resolvePlugins(config.plugins, baseDir);
+const assembly = await assemble(config, plugins, {
+  baseDir,
+  checkpoints: "unused",
+  logger: silentLogger,
+  dataset: noise,
+});
+const { training, engine, run } = assembly;
+await training.initialize();
+const batch = noiseBatch(assembly);
+const progress = { step: run.stepsPerEpoch, epoch: 1 };
+const program = await training.program("train", progress.epoch);
+const step = async () => {
+  const start = performance.now();
+  await program.run(training.feeds(batch, progress));
+  return (performance.now() - start) / 1000;
+};
+const firstStep = await step();
+const peak = await MatmulPeak.create(engine);
+for (let i = 1; i < Number(flags.warmup); i++) {
+  await step();
+  await peak.run();
+}
+const steps: number[] = [];
+const peaks: number[] = [];
+for (let i = 0; i < Number(flags.steps); i++) {
+  peaks.push(await peak.run());
+  steps.push(await step());
+}
+const seconds = median(steps);
+const flops = flopsOf(assembly);
+const flopsPerSecond = flops / seconds;
+const peakFlopsPerSecond = peak.flops / median(peaks);
+const result = {
+  arch: config.backbone.arch,
+  batch: run.batchSize,
+  views: training.declarations.views.map(({ count, size }) => `${count}x${size}`).join("+"),
+  plugins: plugins.map((p) => p.definition.manifest.name),
+  precision: config.train.precision,
+  device: engine.description.device,
+  library: engine.description.library,
+  medianSeconds: seconds,
+  minSeconds: Math.min(...steps),
+  imagesPerSecond: run.batchSize / seconds,
+  firstStepSeconds: firstStep,
+  peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
+  flops,
+  flopsPerSecond,
+  peakFlopsPerSecond,
+  shareOfPeak: flopsPerSecond / peakFlopsPerSecond,
+};
+process.stdout.write(`${JSON.stringify(result)}\n`);
+if (flags.profile && engine instanceof GraphEngine) {
+  const { timings } = engine.profile(program, training.feeds(batch, progress));
+  process.stderr.write(topTimings(timings, flags.profile === "op" ? "op" : "scope"));
+}
+process.exit(0); // libtensorflow's threads do not end by themselves

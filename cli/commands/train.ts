@@ -1,0 +1,109 @@
+import { Command, InvalidArgumentError } from "commander";
+import { relative } from "node:path";
+import { errors } from "../../core/errors.ts";
+import type { RunFolder } from "../../core/run/folder.ts";
+import type { RunSummary } from "../../core/run/run.ts";
+import { interruptible, typedCommand, type CliContext } from "../context.ts";
+import { ensureLibraryFor } from "../library.ts";
+import { loadRun, type ConfigOptions } from "../load-run.ts";
+import { theme } from "../theme.ts";
+import { TrainView } from "../train-view.ts";
+
+export interface TrainCommandOptions extends ConfigOptions {
+  readonly dryRun?: boolean;
+  /** True without a name: the newest run that can go on. */
+  readonly resume?: string | true;
+  readonly out?: string;
+}
+
+export function trainCommand(context: CliContext): Command {
+  return withTrainOptions(new Command("train"))
+    .description("train a run, and write its folder: config, metrics, checkpoints, evaluation, report")
+    .argument("[config]", "a config file: .yaml, .json, .ts or .js")
+    .option("--preset <name>", "a config that comes with relata, instead of a file")
+    .option("--resume [run]", "go on with the run in this folder (default: the newest that did not finish)")
+    .action((config: string | undefined, options: TrainCommandOptions) => runTrain(context, config, options));
+}
+
+/** The options that every command has that takes a config. */
+export function withConfigOptions(command: Command): Command {
+  return command
+    .option("--data <folder>", "a folder of images, instead of the config's")
+    .option("--limit <n>", "use at most this many images", wholeNumber)
+    .option(
+      "--set <key=value>",
+      "change one value of the config, such as train.epochs=50; may be repeated",
+      collect,
+    );
+}
+
+export function withTrainOptions(command: Command): Command {
+  return withConfigOptions(command)
+    .option("--dry-run", "one step, one evaluation and one checkpoint, and keep nothing")
+    .option("--out <folder>", "the run's folder (default: a new one in runs)");
+}
+
+export async function runTrain(
+  context: CliContext,
+  file: string | undefined,
+  options: TrainCommandOptions,
+): Promise<void> {
+  const { terminal } = context;
+  const { RunFolder } = await import("../../core/run/folder.ts");
+  const { out, dryRun, resume } = options;
+  if (resume !== undefined && (out !== undefined || dryRun === true)) {
+    throw errors.usage("a run that goes on has its folder and its plan", "leave out --out and --dry-run");
+  }
+  const run =
+    resume === undefined ? undefined : RunFolder.open(resume === true ? await newestUnfinished() : resume);
+  const { config, plugins, baseDir } = await loadRun(file, options, run);
+
+  const stopping = "stopping: the step is finished and saved; press again to stop at once";
+  const summary = await interruptible(context, stopping, async ({ signal }) => {
+    await ensureLibraryFor(config, terminal, signal);
+    const { runTraining } = await import("../../core/run/run.ts");
+    return runTraining(config, plugins, {
+      baseDir,
+      out,
+      resume: run,
+      dryRun,
+      signal,
+      observer: new TrainView(terminal),
+      command: typedCommand(context),
+    });
+  });
+  if (summary) for (const line of endLines(summary, run)) terminal.line(line);
+}
+
+/** What is told when a run has ended. */
+function endLines({ status, step, folder, report }: RunSummary, run: RunFolder | undefined): string[] {
+  const steps = `${step.toLocaleString("en-US")} ${step === 1 ? "step" : "steps"}`;
+  if (report === undefined) return [`${theme.good("✔")} the dry run went through; nothing was kept`];
+  const place = relative("", folder) || ".";
+  const saved = [`  ${theme.quiet("report")} ${relative("", report)}`];
+  if (status === "finished") return [`${theme.good("✔")} finished after ${steps}`, ...saved];
+  const again = `  ${theme.quiet("go on")}  npx relata train --resume ${place}`;
+  return [`${theme.warning("■")} stopped after ${steps}${run ? " in all" : ""}`, ...saved, again];
+}
+
+/** The folder of the newest run in "runs" that has not finished. */
+async function newestUnfinished(): Promise<string> {
+  const { listRuns } = await import("../../core/report/runs.ts");
+  const { RUNS_FOLDER } = await import("../../core/run/folder.ts");
+  const run = listRuns(RUNS_FOLDER).findLast(
+    ({ status }) => status === "stopped" || status === "failed" || status === "running",
+  );
+  if (!run) throw errors.usage(`no run in ${RUNS_FOLDER} waits to go on`, "name its folder: --resume FOLDER");
+  return run.folder;
+}
+
+export function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1)
+    throw new InvalidArgumentError("It must be a whole number from 1.");
+  return value;
+}
+
+function collect(value: string, before: readonly string[] = []): string[] {
+  return [...before, value];
+}

@@ -1,0 +1,42 @@
+/** How an error is told, and the exit code that goes with it. */
+import { RelataError } from "../core/errors.ts";
+import { theme } from "./theme.ts";
+
+/** Nothing was started: what was typed or configured is wrong. */
+export const EXIT_USAGE = 2;
+export const EXIT_FAILURE = 1;
+
+const USAGE_CODES =
+  /^(USAGE|CONFIG_|PRESET_|PLUGIN_(?!THREW)|DATASET_|EMOJI_MISSING|VIEW_|NO_|BATCH_TOO_LARGE|RUN_MISSING|RUN_FOLDER_EXISTS)/;
+
+export function exitCodeOf(error: unknown): number {
+  return error instanceof RelataError && USAGE_CODES.test(error.code) ? EXIT_USAGE : EXIT_FAILURE;
+}
+
+/** A block of lines: the code, what happened, the fix; with `verbose` the stack, and what led to it. */
+export function describeError(error: unknown, { verbose }: { verbose: boolean }): string {
+  const known = error instanceof RelataError;
+  const lines = [
+    `${theme.error("✖")} ${theme.error(theme.heading(known ? error.code : "UNEXPECTED_ERROR"))}`,
+    indent(messageOf(error)),
+    `  ${theme.good("fix:")} ${known ? error.fix : "run the command again with --verbose, and report what it prints"}`,
+  ];
+  if (!verbose) return lines.join("\n");
+  for (
+    let cause: unknown = error;
+    cause !== undefined;
+    cause = cause instanceof Error ? cause.cause : undefined
+  ) {
+    const stack = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
+    lines.push(theme.quiet(indent(cause === error ? stack : `because of ${stack}`)));
+  }
+  return lines.join("\n");
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message || error.name : String(error);
+}
+
+function indent(text: string): string {
+  return text.replaceAll(/^/gm, "  ");
+}

@@ -1,0 +1,17 @@
+/** The process of the CLI. */
+import { runCli } from "./program.ts";
+
+// A reader that has seen enough, such as `relata runs | head`, is no failure.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") process.exit(0);
+  throw error;
+});
+
+const exitCode = await runCli(process.argv.slice(2));
+await Promise.all(
+  [process.stdout, process.stderr].map(
+    (stream) => new Promise<void>((done) => stream.write("", () => done())),
+  ),
+);
+// At a natural end libtensorflow's own threads may crash the process.
+process.exit(exitCode);

@@ -1,0 +1,68 @@
+/** Reads a config from a file: YAML, JSON, TypeScript or JavaScript. */
+import { readdir, readFile } from "node:fs/promises";
+import { basename, dirname, extname, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { LineCounter, parseDocument } from "yaml";
+import { errors } from "../errors.ts";
+import { didYouMean } from "./did-you-mean.ts";
+import { importModule } from "./import-module.ts";
+import type { RunConfig } from "./schema.ts";
+
+const TEXT = [".yaml", ".yml", ".json"];
+const CODE = [".ts", ".mts", ".js", ".mjs"];
+
+/** A config as it was written, unchecked. */
+export interface LoadedConfig {
+  readonly config: unknown;
+  /** The folder of the file: paths in the config start there. */
+  readonly baseDir: string;
+}
+
+/** Gives a TypeScript config its type. */
+export function defineConfig(config: RunConfig): RunConfig {
+  return config;
+}
+
+/**
+ * @throws CONFIG_MISSING, CONFIG_FORMAT, CONFIG_SYNTAX with line and column, CONFIG_LOAD where a TypeScript or
+ *   JavaScript config fails or has no default export
+ */
+export async function loadConfig(path: string): Promise<LoadedConfig> {
+  const file = resolve(path);
+  const type = extname(file).toLowerCase();
+  if (![...TEXT, ...CODE].includes(type)) throw errors.configFormat(file, [...TEXT, ...CODE]);
+  const text = await readFile(file, "utf8").catch(async (cause: unknown) => {
+    throw errors.configMissing(file, await neighbour(file)).because(cause);
+  });
+  const config = TEXT.includes(type) ? parseText(file, text) : await importConfig(file);
+  return { config, baseDir: dirname(file) };
+}
+
+/** JSON is read as the YAML that it is: a value that is missing or bare is left to the schema. */
+function parseText(file: string, text: string): unknown {
+  const lineCounter = new LineCounter();
+  const document = parseDocument(text, { lineCounter, prettyErrors: false });
+  const [error] = document.errors;
+  if (error) {
+    const { line, col } = lineCounter.linePos(error.pos[0]);
+    throw errors.configSyntax(file, line, col, error.message).because(error);
+  }
+  return document.toJS();
+}
+
+async function importConfig(file: string): Promise<unknown> {
+  const exported = await importModule(pathToFileURL(file).href).catch((cause: unknown) => {
+    throw errors.configLoad(file, cause).because(cause);
+  });
+  if (exported["default"] === undefined) throw errors.configLoad(file, "it has no default export");
+  return exported["default"];
+}
+
+/** A config beside the missing one with nearly its name. */
+async function neighbour(file: string): Promise<string | undefined> {
+  const names = await readdir(dirname(file)).catch(() => []);
+  return didYouMean(
+    basename(file),
+    names.filter((name) => [...TEXT, ...CODE].includes(extname(name))),
+  );
+}

@@ -1,0 +1,33 @@
+/** From a config as it was written to one with every default, or a coded error for all that is wrong with it. */
+import { resolve } from "node:path";
+import { errors } from "../errors.ts";
+import { check, formatValue, throwProblems } from "./problems.ts";
+import { runSchema, type ResolvedConfig } from "./schema.ts";
+
+/**
+ * Checks a config and fills in its defaults. Paths in it become absolute, so that the result means the same
+ * wherever it is saved.
+ *
+ * @param baseDir the folder that paths in the config start from
+ * @throws CONFIG_UNKNOWN_KEY or CONFIG_INVALID for one problem, CONFIG_PROBLEMS for several
+ */
+export function parseConfig(config: unknown, baseDir: string): ResolvedConfig {
+  if (typeof config !== "object" || config === null || Array.isArray(config)) {
+    throw errors.configInvalid(
+      "config",
+      `expected an object with data, train and plugins, got ${formatValue(config)}`,
+    );
+  }
+  const { problems, value } = check(runSchema, config, "");
+  throwProblems(problems);
+  const { data, plugins } = value!;
+  return {
+    ...value!,
+    data: data.path === undefined ? data : { ...data, path: resolve(baseDir, data.path) },
+    plugins: plugins.map((entry) =>
+      "use" in entry && isRelative(entry.use) ? { ...entry, use: resolve(baseDir, entry.use) } : entry,
+    ),
+  };
+}
+
+const isRelative = (use: string) => /^\.\.?[/\\]/.test(use);

@@ -1,0 +1,239 @@
+/**
+ * The schema of a run: one place for validation, types and documentation. `RunConfig` is what a person writes,
+ * `ResolvedConfig` the same with every default filled in; a resolved config is a valid one, and stays as it is.
+ */
+import { availableParallelism } from "node:os";
+import { z } from "zod";
+import { vitArchitectures } from "../vit/vit.ts";
+import { pluginEntry } from "./plugin-entry.ts";
+
+const count = z.int().positive();
+const orZero = z.int().nonnegative();
+const positive = z.number().positive();
+const nonnegative = z.number().nonnegative();
+const fraction = z.number().min(0).max(1);
+
+/** ImageNet's, by number of channels. */
+const NORMALISATION = {
+  3: { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] },
+  1: { mean: [0.449], std: [0.226] },
+} as const;
+
+const data = z
+  .strictObject({
+    dataset: z
+      .string()
+      .default("image-folder")
+      .describe("image-folder, emoji, or the name a plugin gives its own"),
+    path: z.string().min(1).optional().describe("the folder of an image-folder, from the config's folder"),
+    limit: count.optional().describe("use at most this many images, evenly spaced"),
+    channels: z
+      .union([z.literal(1), z.literal(3)])
+      .default(3)
+      .describe("1 for grey images, 3 for colour"),
+    mean: z.array(z.number()).optional().describe("of each channel, 0..1; ImageNet's by default"),
+    std: z.array(positive).optional().describe("of each channel; ImageNet's by default"),
+    background: z
+      .string()
+      .regex(/^#[0-9a-f]{6}$/i, 'expected a colour such as "#ffffff"')
+      .default("#ffffff")
+      .describe("what lies under transparent pixels"),
+    workers: orZero
+      .default(() => (availableParallelism() > 2 ? 2 : 1))
+      .describe("threads that decode and crop, 0 for none; 1 or 2 by the machine's cores"),
+    prefetch: count.default(2).describe("batches made ahead"),
+  })
+  .superRefine(({ dataset, path, channels, mean, std }, context) => {
+    if (dataset === "image-folder" && path === undefined) {
+      context.addIssue({
+        code: "custom",
+        path: ["path"],
+        message: "an image-folder needs the folder's path",
+      });
+    }
+    for (const [name, values] of Object.entries({ mean, std })) {
+      if (values === undefined || values.length === channels) continue;
+      const message = `expected one number for each of the ${channels} channels, got ${values.length}`;
+      context.addIssue({ code: "custom", path: [name], message });
+    }
+  })
+  .transform((given) => ({
+    ...given,
+    mean: given.mean ?? [...NORMALISATION[given.channels].mean],
+    std: given.std ?? [...NORMALISATION[given.channels].std],
+  }));
+
+const sizes = ["embedDim", "depth", "numHeads"] as const;
+
+const backbone = z
+  .strictObject({
+    arch: z
+      .enum(["vit-tiny", "vit-small", "vit-base", "vit-large", "vit"])
+      .default("vit-small")
+      .describe('sizes of the transformer; "vit" leaves them to embedDim, depth and numHeads'),
+    embedDim: count.optional().describe("width D of the tokens; the arch's by default"),
+    depth: count.optional().describe("blocks; the arch's by default"),
+    numHeads: count.optional().describe("attention heads, a divisor of embedDim; the arch's by default"),
+    mlpRatio: positive.default(4).describe("hidden width of the MLPs over embedDim"),
+    patchSize: count.default(16).describe("side of a patch in pixels"),
+    imageSize: count
+      .optional()
+      .describe(
+        "view size in pixels that the position embedding is made for; the first view group's by default",
+      ),
+    dropPathRate: z.number().min(0).lt(1).default(0).describe("stochastic depth of the last block"),
+    layerScale: positive.optional().describe("initial value of the layer scale; none by default"),
+    registerTokens: orZero.default(0).describe("extra tokens that no loss reads"),
+    qkvBias: z.boolean().default(true).describe("biases of queries, keys and values"),
+  })
+  .transform((given) => {
+    const arch = given.arch === "vit" ? undefined : vitArchitectures[given.arch];
+    return {
+      ...given,
+      embedDim: given.embedDim ?? arch?.embedDim,
+      depth: given.depth ?? arch?.depth,
+      numHeads: given.numHeads ?? arch?.numHeads,
+    };
+  })
+  .superRefine((sized, context) => {
+    const { arch, embedDim, numHeads, patchSize, imageSize } = sized;
+    const problem = (key: string, message: string) =>
+      context.addIssue({ code: "custom", path: [key], message });
+    for (const size of sizes) {
+      if (sized[size] === undefined)
+        problem(size, `arch "${arch}" has no size of its own: give ${sizes.join(", ")}`);
+    }
+    if (embedDim !== undefined && numHeads !== undefined && embedDim % numHeads !== 0) {
+      problem("numHeads", `embedDim ${embedDim} is not a multiple of numHeads ${numHeads}`);
+    }
+    if (imageSize !== undefined && imageSize % patchSize !== 0) {
+      problem("imageSize", `${imageSize} is not a multiple of patchSize ${patchSize}`);
+    }
+  })
+  .transform((sized) => sized as typeof sized & Record<(typeof sizes)[number], number>);
+
+/** DINO's warm-up; a shorter run is all warm-up. */
+const WARMUP_EPOCHS = 10;
+
+const train = z
+  .strictObject({
+    epochs: count.describe("passes over the images"),
+    maxSteps: count.optional().describe("stop after this many updates; schedules still go by epochs"),
+    batchSize: count.describe("samples per update over all processes"),
+    microBatch: count
+      .optional()
+      .describe("samples per forward pass, a divisor of batchSize (default: batchSize)"),
+    lr: positive
+      .default(5e-4)
+      .describe("peak learning rate per 256 samples: it is scaled by batchSize / 256"),
+    minLr: nonnegative.default(1e-6).describe("learning rate at the end, not scaled"),
+    warmupEpochs: nonnegative
+      .optional()
+      .describe(`epochs of linear warm-up (default: ${WARMUP_EPOCHS}, or all)`),
+    weightDecay: nonnegative.default(0.04).describe("at the start"),
+    weightDecayEnd: nonnegative.default(0.4).describe("at the end, on a cosine"),
+    decayBiases: z.boolean().default(false).describe("weight decay on biases too"),
+    clipGrad: nonnegative
+      .nullable()
+      .default(3)
+      .describe("largest norm of each tensor's gradient; 0 or null for no limit"),
+    adam: z
+      .strictObject({
+        beta1: z.number().min(0).lt(1).default(0.9),
+        beta2: z.number().min(0).lt(1).default(0.999),
+        epsilon: positive.default(1e-8),
+      })
+      .prefault({}),
+    precision: z
+      .enum(["fp32", "bf16"])
+      .default("fp32")
+      .describe("of matrix products; sums and losses stay fp32"),
+    engine: z
+      .enum(["graph", "eager"])
+      .default("graph")
+      .describe("one captured TensorFlow graph, or op by op"),
+    backend: z
+      .enum(["tensorflow", "cpu"])
+      .default("tensorflow")
+      .describe("of the eager engine; cpu needs no library"),
+    device: z.enum(["cpu", "gpu", "auto"]).default("auto").describe("auto: a GPU where one can be used"),
+    jit: z.enum(["off", "xla"]).default("off").describe("compile the graph with XLA"),
+    threads: z
+      .strictObject({
+        intra: orZero.default(0).describe("threads within an op; 0 lets TensorFlow choose"),
+        inter: orZero.default(0).describe("ops at a time; 0 lets TensorFlow choose"),
+      })
+      .prefault({}),
+  })
+  .superRefine(({ epochs, batchSize, microBatch, warmupEpochs, engine, precision, device }, context) => {
+    const problem = (key: string, message: string) =>
+      context.addIssue({ code: "custom", path: [key], message });
+    if (microBatch !== undefined && batchSize % microBatch !== 0) {
+      problem("microBatch", `batchSize ${batchSize} is not a multiple of microBatch ${microBatch}`);
+    }
+    if (warmupEpochs !== undefined && warmupEpochs > epochs) {
+      problem("warmupEpochs", `${warmupEpochs} epochs of warm-up do not fit in ${epochs} epochs`);
+    }
+    if (engine === "eager" && precision !== "fp32")
+      problem("precision", "the eager engine computes in fp32 only");
+    if (engine === "eager" && device === "gpu") problem("device", "the eager engine runs on the CPU only");
+  })
+  .transform((given) => ({
+    ...given,
+    microBatch: given.microBatch ?? given.batchSize,
+    warmupEpochs: given.warmupEpochs ?? Math.min(WARMUP_EPOCHS, given.epochs),
+    clipGrad: given.clipGrad ?? 0,
+  }));
+
+export const runSchema = z.strictObject({
+  seed: orZero.default(0).describe("all randomness follows from it"),
+  name: z
+    .string()
+    .regex(/^[\w.-]+$/, "expected letters, digits, dots, dashes and underscores")
+    .optional()
+    .describe("of the run's folder and report"),
+  data: data.prefault({}),
+  backbone: backbone.prefault({}),
+  train: train.describe("the trainer's numbers"),
+  teacher: z
+    .strictObject({
+      momentum: fraction.default(0.996).describe("of the teacher's moving average, at the start"),
+      momentumEnd: fraction.default(1).describe("at the end, on a cosine"),
+    })
+    .prefault({}),
+  checkpoint: z
+    .strictObject({
+      everyEpochs: count.default(1),
+      everySteps: count.optional(),
+      keepLast: count.default(2).describe("older checkpoints are removed"),
+    })
+    .prefault({}),
+  evaluation: z
+    .strictObject({
+      knn: z
+        .strictObject({
+          everyEpochs: orZero.default(0).describe("0 evaluates at the end only"),
+          k: count.default(20).describe("neighbours that vote"),
+          temperature: positive.default(0.07).describe("of the votes' weights exp(similarity / temperature)"),
+        })
+        .prefault({}),
+      viewRetrieval: z
+        .boolean()
+        .optional()
+        .describe("find each image by a changed view of it; by default where there are no labels"),
+      limit: count.optional().describe("evaluate on at most this many images"),
+    })
+    .prefault({}),
+  report: z
+    .strictObject({ samples: orZero.default(6).describe("images that the report shows with their views") })
+    .prefault({}),
+  plugins: z
+    .array(pluginEntry)
+    .min(1, "list at least one, such as multi-crop and dino")
+    .describe("in any order"),
+});
+
+/** A run as it is written: what has a default may be left out. */
+export type RunConfig = z.input<typeof runSchema>;
+/** A run with every default filled in. */
+export type ResolvedConfig = z.output<typeof runSchema>;

@@ -1,0 +1,48 @@
+/** Evaluates what a run has trained so far. */
+import type { ResolvedConfig } from "../config/schema.ts";
+import { errors } from "../errors.ts";
+import type { Evaluation } from "../eval/evaluator.ts";
+import type { Logger } from "../logger.ts";
+import { CHECKPOINTS } from "../tokens.ts";
+import { assemble, type ResolvedPlugin } from "../trainer/assemble.ts";
+import { valuesFor } from "../trainer/checkpoint.ts";
+import { makeEvaluator } from "../trainer/evaluate.ts";
+import type { RunFolder } from "./folder.ts";
+
+export interface EvaluateOptions {
+  readonly baseDir: string;
+  readonly logger: Logger;
+}
+
+/**
+ * The figures of the newest whole checkpoint, and after how many steps it was saved. Writes nothing.
+ *
+ * @throws CHECKPOINT_MISSING, CHECKPOINT_MISMATCH
+ */
+export async function evaluateRun(
+  folder: RunFolder,
+  config: ResolvedConfig,
+  plugins: readonly ResolvedPlugin[],
+  { baseDir, logger }: EvaluateOptions,
+): Promise<{ evaluation: Evaluation; step: number }> {
+  const status = (message: string) => logger.info(message);
+  const assembly = await assemble(config, plugins, {
+    baseDir,
+    checkpoints: folder.checkpoints,
+    logger,
+    status,
+  });
+  try {
+    const { training, container } = assembly;
+    const checkpoint = await container.get(CHECKPOINTS).latest((error) => logger.warn(String(error)));
+    if (!checkpoint) throw errors.checkpointMissing(folder.path);
+    await training.initialize(valuesFor(checkpoint, training.state.variables));
+    status("loading the images");
+    const evaluator = await makeEvaluator(assembly);
+    evaluator.untrained = checkpoint.notes["untrained"] as Record<string, number>;
+    status("evaluating");
+    return { evaluation: await evaluator.evaluate(), step: checkpoint.step };
+  } finally {
+    assembly.engine.close();
+  }
+}

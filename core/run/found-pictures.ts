@@ -1,0 +1,45 @@
+/** Examples of a retrieval for the report: queries drawn at random, so that none is chosen for its answer. */
+import type { Evaluation, ImageSet, TaskMeasurement } from "../eval/evaluator.ts";
+import { Random } from "../random.ts";
+import type { RgbImage } from "../report/images.ts";
+import type { ReportData, RetrievalExample } from "../report/report-data.ts";
+
+type Section = NonNullable<ReportData["retrievals"]>[number];
+
+const QUERIES = 8;
+const ANSWERS = 5;
+
+/** One section per retrieval task. Query i is answered by bank image i. */
+export function foundPictures(found: Evaluation["found"], network: string, seed: number): Section[] {
+  return found.map(({ trained, rawPixels }): Section => {
+    const { task, queries } = trained;
+    const order = new Random(seed, "report queries", task).permutation(queries.count);
+    const examples = [...order.subarray(0, QUERIES)].map((query): RetrievalExample => ({
+      query: { name: queries.captions[query]!, image: imageOf(queries, query) },
+      answers: [
+        { by: network, neighbours: answers(trained, query) },
+        { by: "raw pixels", neighbours: answers(rawPixels, query) },
+      ],
+    }));
+    const note = `${examples.length} queries drawn at random (seed ${seed}), each with its nearest images, best first.`;
+    return { title: `What is found: ${task}`, note, examples };
+  });
+}
+
+function answers({ bank, neighbours }: TaskMeasurement, query: number) {
+  const { k, indices } = neighbours;
+  return [...indices.subarray(query * k, query * k + Math.min(k, ANSWERS))].map((row) => ({
+    name: bank.captions[row]!,
+    image: imageOf(bank, row),
+    right: row === query,
+  }));
+}
+
+/** Grey images get three equal channels. */
+function imageOf({ pixels, size, channels }: ImageSet, index: number): RgbImage {
+  const bytes = size * size * channels;
+  const own = pixels.subarray(index * bytes, (index + 1) * bytes);
+  const data =
+    channels === 3 ? own : Uint8Array.from({ length: bytes * 3 }, (_, i) => own[Math.floor(i / 3)]!);
+  return { data, width: size, height: size };
+}

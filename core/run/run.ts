@@ -1,0 +1,117 @@
+/** A whole run: the folder, the training, the records, whatever the end. */
+import type { ResolvedConfig } from "../config/schema.ts";
+import type { ResolvedPlugin } from "../trainer/assemble.ts";
+import { train, type TrainObserver, type TrainSummary } from "../trainer/train.ts";
+import { RunFolder } from "./folder.ts";
+import { Recorder } from "./recorder.ts";
+
+export interface RunOptions {
+  /** The config's folder, which its paths start from. */
+  readonly baseDir: string;
+  /** The run's folder (default: a new one in "runs"). */
+  readonly out?: string;
+  /** Go on with this run instead of starting one. */
+  readonly resume?: RunFolder;
+  /** One step, one evaluation and one checkpoint; the folder is removed again unless `out` names it. */
+  readonly dryRun?: boolean;
+  /** Finishes the step, saves and returns. */
+  readonly signal?: AbortSignal;
+  readonly observer?: TrainObserver;
+  /** Noted in run.json and the report (default: "train()"). */
+  readonly command?: string;
+}
+
+export interface RunSummary extends TrainSummary {
+  /** Absent where the folder was removed. */
+  readonly report?: string;
+}
+
+/**
+ * Trains in a run folder and writes all that goes into it.
+ *
+ * @throws RUN_FOLDER_EXISTS, RUN_FOLDER_NOT_WRITABLE, RUN_DISK_FULL, RUN_BUSY, and what `train` throws. A run that
+ *   fails after its first step keeps its folder, with the status "failed".
+ */
+export async function runTraining(
+  config: ResolvedConfig,
+  plugins: readonly ResolvedPlugin[],
+  options: RunOptions,
+): Promise<RunSummary> {
+  const { baseDir, out, resume, dryRun = false, signal, observer = {}, command = "train()" } = options;
+  const title = config.name ?? methodName(plugins);
+  resume?.requireIdle();
+  const folder = resume ?? RunFolder.create({ name: dryRun ? `${title}-dry-run` : title, out });
+  const written = writtenConfig(config, plugins);
+  const recorder = new Recorder(folder, {
+    title,
+    config: written,
+    seed: config.seed,
+    command,
+    baseDir,
+    keptCheckpoints: config.checkpoint.keepLast,
+  });
+  const removed = dryRun && out === undefined && !resume;
+  try {
+    folder.writeConfig(written);
+    const summary = await train(config, plugins, {
+      baseDir,
+      folder: folder.path,
+      resume: resume !== undefined,
+      dryRun,
+      signal,
+      observer: inTurn(recorder, observer),
+    });
+    await recorder.close(summary.status === "finished" ? "finished" : "stopped");
+    await writePage(recorder, observer);
+    return removed ? summary : { ...summary, report: folder.reportFile };
+  } catch (error) {
+    if (recorder.started) {
+      await recorder.close("failed", error).catch(() => undefined); // the first error is the one to tell
+      await writePage(recorder, observer);
+    } else if (!resume) folder.remove();
+    throw folder.explain(error);
+  } finally {
+    if (removed) folder.remove();
+  }
+}
+
+/** A report that cannot be written does not undo a run. */
+async function writePage(recorder: Recorder, observer: TrainObserver): Promise<void> {
+  try {
+    await recorder.writePage();
+  } catch (error) {
+    observer.warning?.(
+      `the report was not written: ${error instanceof Error ? error.message : String(error)}`,
+    );
+  }
+}
+
+/** The plugins that make the method: "dino-ibot". */
+function methodName(plugins: readonly ResolvedPlugin[]): string {
+  const names = plugins
+    .map(({ definition }) => definition.manifest.name)
+    .filter((name) => name !== "multi-crop");
+  return names.join("-") || "run";
+}
+
+/** The config as JSON, every plugin with all of its options. */
+function writtenConfig(config: ResolvedConfig, plugins: readonly ResolvedPlugin[]): object {
+  const entries = config.plugins.map((entry, i) => {
+    const { definition, options } = plugins[i]!;
+    return { use: "use" in entry ? entry.use : definition.manifest.name, with: options };
+  });
+  return { ...config, plugins: entries };
+}
+
+/** Tells each observer in turn; the first may refuse by throwing. */
+function inTurn(...observers: readonly TrainObserver[]): TrainObserver {
+  return {
+    start: (info) => observers.forEach((o) => o.start?.(info)),
+    status: (message) => observers.forEach((o) => o.status?.(message)),
+    step: (report) => observers.forEach((o) => o.step?.(report)),
+    evaluation: (evaluation, progress) => observers.forEach((o) => o.evaluation?.(evaluation, progress)),
+    views: (samples) => observers.forEach((o) => o.views?.(samples)),
+    checkpoint: (path, step) => observers.forEach((o) => o.checkpoint?.(path, step)),
+    warning: (message) => observers.forEach((o) => o.warning?.(message)),
+  };
+}

@@ -1,0 +1,5 @@
+/** The plugins that come with relata, loaded when they are used. A new one is one line here. */
+export const builtins: Readonly<Record<string, () => Promise<{ readonly default: unknown }>>> = {
+  "multi-crop": () => import("../plugins/multi-crop/index.ts"),
+  dino: () => import("../plugins/dino/index.ts"),
+};
