@@ -21,16 +21,16 @@ export function describeError(error: unknown, { verbose }: { verbose: boolean })
     indent(messageOf(error)),
     `  ${theme.good("fix:")} ${known ? error.fix : "run the command again with --verbose, and report what it prints"}`,
   ];
-  if (!verbose) return lines.join("\n");
-  for (
-    let cause: unknown = error;
-    cause !== undefined;
-    cause = cause instanceof Error ? cause.cause : undefined
-  ) {
-    const stack = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
-    lines.push(theme.quiet(indent(cause === error ? stack : `because of ${stack}`)));
-  }
+  if (verbose) lines.push(...stacks(error).map((stack) => theme.quiet(indent(stack))));
   return lines.join("\n");
+}
+
+/** Of the error, and of those that led to it. */
+function stacks(error: unknown): string[] {
+  if (!(error instanceof Error)) return [];
+  const [cause, ...earlier] = stacks(error.cause);
+  const own = error.stack ?? error.message;
+  return cause === undefined ? [own] : [own, `because of ${cause}`, ...earlier];
 }
 
 function messageOf(error: unknown): string {

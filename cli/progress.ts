@@ -27,8 +27,8 @@ export function liveLine(view: StepView, width: number): string {
   const fields: Field[] = [
     { text: epochOf(view), priority: 4 },
     { text: bar(done / view.totalSteps, BAR_WIDTH), style: theme.accent, priority: 5 },
-    { text: percent(done / view.totalSteps), priority: 1 },
-    { text: `${done}/${view.totalSteps}`, style: theme.quiet, priority: 6 },
+    { text: percent(done / view.totalSteps).padStart("100 %".length), priority: 1 },
+    { text: stepOf(view), style: theme.quiet, priority: 6 },
     ...(loss === undefined ? [] : [{ text: `loss ${figure(loss)}`, style: theme.heading, priority: 2 }]),
     ...termsOf(view).map((text) => ({ text, priority: 8 })),
     { text: `${figure(view.imagesPerSecond)} images/s`, priority: 7 },
@@ -87,6 +87,12 @@ export function bytes(count: number): string {
 
 function epochOf({ epoch, epochs }: StepView): string {
   return `epoch ${Math.floor(epoch) + 1}/${epochs}`;
+}
+
+/** As wide for the first step as for the last. */
+function stepOf({ step, totalSteps }: StepView): string {
+  const total = String(totalSteps);
+  return `${String(step + 1).padStart(total.length)}/${total}`;
 }
 
 /** Loss terms by name; nothing for a single one, which is the loss itself. */

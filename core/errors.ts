@@ -208,10 +208,13 @@ export const errors = {
     message: `plugin "${plugin}" adds the loss term "${term}" of shape [${shape.join(", ")}]`,
     fix: "reduce it to a scalar with tf.mean or tf.sum",
   })),
-  augmentShape: coded("AUGMENT_SHAPE", (group: string, want: readonly number[], got: readonly number[]) => ({
-    message: `the augment hook gave [${got.join(", ")}] for the view group "${group}" of shape [${want.join(", ")}]`,
-    fix: "augmentation keeps the shape of the views",
-  })),
+  augmentShape: coded(
+    "AUGMENT_SHAPE",
+    (plugins: readonly string[], group: string, want: readonly number[], got: readonly number[]) => ({
+      message: `the augment hook of ${plugins.join(", ")} gave [${got.join(", ")}] for the view group "${group}" of shape [${want.join(", ")}]`,
+      fix: "augmentation keeps the shape of the views",
+    }),
+  ),
   relationMissing: coded(
     "RELATION_MISSING",
     (plugin: string, relation: string, known: readonly string[]) => ({
@@ -299,8 +302,8 @@ export const errors = {
     fix: "check the shapes and dtypes of its inputs",
   })),
   foreignTensor: coded("FOREIGN_TENSOR", (plugin: string, scope: string, op: string) => ({
-    message: `plugin "${plugin}" gives ${op} in ${scope} a tensor of another trace`,
-    fix: "do not keep tensors between steps: keep state in `buffer`, and share within a step through `once`",
+    message: `plugin "${plugin}" gives ${op} in ${scope} a tensor from outside of this capture`,
+    fix: "make tensors in the hook that uses them: keep state in `buffer`, and share within a step through `once`",
   })),
   // --- evaluation and reports ----------------------------------------------------------------------------
   evalInvalid: coded("EVAL_INVALID", (protocol: string, problem: string, fix: string) => ({
@@ -344,7 +347,7 @@ export const errors = {
     fix: "give as many values as its shape holds",
   })),
   opMissing: coded("OP_MISSING", (plugin: string, scope: string, kernel: string) => ({
-    message: `plugin "${plugin}" uses ${kernel} in ${scope}, which relata has no TensorFlow op for`,
+    message: `plugin "${plugin}" uses ${kernel} in ${scope}, which has no kernel for TensorFlow`,
     fix: "docs/ops.md lists the ops there are, and what to use instead of this one",
   })),
   noGradient: coded("NO_GRADIENT", (plugin: string, scope: string, kernel: string) => ({
@@ -482,6 +485,18 @@ export const errors = {
   })),
   usage: coded("USAGE", (message: string, fix: string) => ({ message, fix })),
   // --- the trainer ---------------------------------------------------------------------------------------
+  datasetUnknown: coded("DATASET_UNKNOWN", (name: string) => ({
+    message: `no plugin gives the dataset "${name}"`,
+    fix: "set data.dataset to image-folder or emoji, or enable a plugin that binds DATASET",
+  })),
+  noViewPairs: coded("NO_VIEW_PAIRS", (plugin: string, group: string) => ({
+    message: `plugin "${plugin}" compares different views of an image, but the only view is one of "${group}"`,
+    fix: `make a second view of "${group}", or local views: multi-crop's globalCrops.count and localCrops.count`,
+  })),
+  lossUnreached: coded("LOSS_UNREACHED", (terms: readonly string[]) => ({
+    message: `no weight has a part in the loss (${terms.join(", ")}): there is nothing to train`,
+    fix: "compute it from a student's pass, and not from tensors whose gradient is stopped",
+  })),
   copyInterval: coded("COPY_INTERVAL", (plugin: string, network: string, copyEvery: number) => ({
     message: `plugin "${plugin}" wants the network "${network}" copied every ${copyEvery} steps`,
     fix: "give copyEvery a whole number of steps from 1",

@@ -35,6 +35,8 @@ export function guard<H extends AnyHook>(hook: H): H {
         ? { ...tap, type: "promise", fn: guardAsyncTap(tap, hookName) }
         : { ...tap, fn: guardSyncTap(tap, hookName, waterfall) },
   });
+  // tapable counts interceptors as use.
+  hook.isUsed = () => hook.taps.length > 0;
   return hook;
 }
 

@@ -79,3 +79,4 @@ export { cosineSchedule, linearWarmup } from "./trainer/schedule.ts";
 export type * from "./contexts.ts";
 export type { Hooks } from "./hooks.ts";
 export { Random } from "./random.ts";
+export * from "./tokens.ts";

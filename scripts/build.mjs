@@ -5,7 +5,7 @@
  */
 import { build } from "esbuild";
 import { execFileSync } from "node:child_process";
-import { readFileSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 
@@ -17,27 +17,42 @@ execFileSync(process.execPath, [require.resolve("typescript/bin/tsc"), "-p", `${
   stdio: "inherit",
 });
 
-const layer = JSON.parse(readFileSync(require.resolve("@tensorflow/tfjs-node-gpu/package.json"), "utf8"));
+const CORE = "@tensorflow/tfjs-core";
+
+/** The layer gets the tfjs-core that relata uses. */
+const oneCore = {
+  name: "one-core",
+  setup(make) {
+    // It reads only the core's part of the umbrella package.
+    make.onResolve({ filter: /^@tensorflow\/tfjs(-core)?$/ }, () => ({ path: CORE, external: true }));
+    // Messages of the layer's TensorBoard writer, which relata does not use: 400 kB, and google-protobuf.
+    make.onLoad({ filter: /api_pb\.js$/ }, () => ({ contents: "" }));
+  },
+};
+
+const layer = require("@tensorflow/tfjs-node-gpu/package.json");
 await build({
-  entryPoints: [`${root}core/engine/kernel-layer.cjs`],
+  stdin: {
+    // The umbrella package also registers these, which the core alone does in browsers only. They bring copies of
+    // the ops that they call, which work on the one engine that all of tfjs shares in a process.
+    contents: `
+      import "${CORE}/dist/register_all_gradients";
+      import "${CORE}/dist/public/chained_ops/register_all_chained_ops";
+      import layer from "./kernel-layer.cjs";
+      export const { NodeJSKernelBackend } = layer;`,
+    resolveDir: `${root}core/engine`,
+  },
   outfile: `${root}dist/core/engine/kernel-layer.cjs`,
   bundle: true,
   platform: "node",
   format: "cjs",
   target: "node20",
-  // The layer reads only the core's part of the umbrella package; the core must be the copy that relata uses.
-  alias: { "@tensorflow/tfjs": "@tensorflow/tfjs-core" },
-  external: ["@tensorflow/tfjs-core"],
-  // Messages of its TensorBoard writer, which relata does not use: 400 kB of generated code and google-protobuf.
-  plugins: [
-    {
-      name: "no-messages",
-      setup: (make) => make.onLoad({ filter: /api_pb\.js$/ }, () => ({ contents: "" })),
-    },
-  ],
+  plugins: [oneCore],
   legalComments: "inline",
   banner: {
-    js: `/* The kernel layer of ${layer.name} ${layer.version}, Copyright Google LLC, under the ${layer.license} licence (see LICENSE),\n   bundled by relata: its parts in one file, its native addon left out. */`,
+    js:
+      `/* The kernel layer of ${layer.name} ${layer.version} and the gradients of ${CORE}, Copyright Google LLC,\n` +
+      `   under the ${layer.license} licence (see LICENSE), bundled by relata without the native addon. */`,
   },
   logLevel: "warning",
 });

@@ -36,11 +36,8 @@ async function checkEngine(gpu: boolean): Promise<Check> {
     });
     const { description } = engine;
     engine.close();
-    return {
-      name,
-      ok: true,
-      value: `${description.kind} on ${description.device}, TensorFlow ${description.library}`,
-    };
+    const device = deviceName(description.device);
+    return { name, ok: true, value: `${description.kind} on ${device}, TensorFlow ${description.library}` };
   } catch (error) {
     const { RelataError } = await import("../../core/errors.ts");
     if (!(error instanceof RelataError)) throw error;

@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { errors } from "../../core/errors.ts";
 import type { RunComparison, RunSummary } from "../../core/report/runs.ts";
+import { RunFolder, RUNS_FOLDER } from "../../core/run/folder.ts";
 import type { CliContext } from "../context.ts";
 import { tableLines, type Column } from "../table.ts";
 import { theme } from "../theme.ts";
@@ -13,7 +14,6 @@ export function runsCommand(context: CliContext): Command {
     .argument("[folders...]", "a folder of runs (default: runs), or the folders of runs to compare")
     .action(async (folders: string[]) => {
       const { compareRuns, listRuns, readRun, RUN_FILES } = await import("../../core/report/runs.ts");
-      const { RunFolder, RUNS_FOLDER } = await import("../../core/run/folder.ts");
       const { terminal } = context;
       if (folders.length > 1) {
         const runs = folders.map((folder) => RunFolder.open(folder).path);
@@ -44,7 +44,7 @@ const COLUMNS: readonly Column[] = [
 export function runLines(runs: readonly RunSummary[]): string[] {
   const rows = runs.map((run) => [
     run.name,
-    run.status,
+    statusOf(run),
     run.epochs === undefined ? String(run.epochsDone) : `${run.epochsDone}/${run.epochs}`,
     run.loss?.toFixed(3) ?? "",
     percent(run.lastKnn),
@@ -57,6 +57,12 @@ export function runLines(runs: readonly RunSummary[]): string[] {
   const [titles, ...lines] = tableLines(COLUMNS, rows);
   const problems = runs.flatMap(({ name, problems }) => problems.map((problem) => `${name}: ${problem}`));
   return [theme.heading(titles!), ...lines, ...problems.map((problem) => theme.warning(problem))];
+}
+
+/** A run whose process was killed still says that it is running. */
+function statusOf({ folder, status }: RunSummary): string {
+  if (status !== "running") return status;
+  return RunFolder.open(folder).writer === "dead" ? "died" : status;
 }
 
 export function comparisonLines({ runs, differences }: RunComparison): string[] {

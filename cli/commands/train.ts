@@ -86,13 +86,14 @@ function endLines({ status, step, folder, report }: RunSummary, run: RunFolder |
   return [`${theme.warning("■")} stopped after ${steps}${run ? " in all" : ""}`, ...saved, again];
 }
 
-/** The folder of the newest run in "runs" that has not finished. */
+/** The folder of the newest run in "runs" that has not finished and is not going on. */
 async function newestUnfinished(): Promise<string> {
   const { listRuns } = await import("../../core/report/runs.ts");
-  const { RUNS_FOLDER } = await import("../../core/run/folder.ts");
-  const run = listRuns(RUNS_FOLDER).findLast(
-    ({ status }) => status === "stopped" || status === "failed" || status === "running",
-  );
+  const { RunFolder, RUNS_FOLDER } = await import("../../core/run/folder.ts");
+  const waits = (run: RunFolder) => run.readRun()?.status !== "finished" && run.writer !== "alive";
+  const run = listRuns(RUNS_FOLDER)
+    .filter(({ problems }) => problems.length === 0)
+    .findLast(({ folder }) => waits(RunFolder.open(folder)));
   if (!run) throw errors.usage(`no run in ${RUNS_FOLDER} waits to go on`, "name its folder: --resume FOLDER");
   return run.folder;
 }

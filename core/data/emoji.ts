@@ -41,7 +41,7 @@ export async function openEmoji({
   from,
 }: { limit?: number; from?: readonly string[] } = {}): Promise<EmojiDataset> {
   if (limit !== undefined && !(Number.isInteger(limit) && limit >= 2)) throw errors.datasetLimit(limit, 2);
-  const folders = packageFolders(from?.map(folderUrl) ?? [import.meta.url, folderUrl(process.cwd())]);
+  const folders = packageFolders([import.meta.url, ...(from ?? [process.cwd()]).map(folderUrl)]);
   const entries = JSON.parse(await readFile(join(folders.google, "emoji.json"), "utf8")) as EmojiEntry[];
   const both = entries
     .filter((entry) => entry.has_img_google && entry.has_img_twitter)

@@ -26,13 +26,18 @@ export interface CastInput {
 }
 
 /** The float type that an op's float inputs are cast to, or undefined where nothing needs a cast. */
-export function computeType(op: string, inputs: readonly CastInput[], precision: Precision): number | undefined {
+export function computeType(
+  op: string,
+  inputs: readonly CastInput[],
+  precision: Precision,
+): number | undefined {
   const floats = inputs.filter((i) => i.dtype === DataType.FLOAT || i.dtype === DataType.BFLOAT16);
   if (floats.length === 0 || precision === "fp32") return undefined;
   if (products.has(op) && !isFloat32Island()) return DataType.BFLOAT16;
   if (!floats.some((i) => i.dtype === DataType.BFLOAT16)) return undefined;
   if (isFloat32Island()) return DataType.FLOAT;
   if (op === "BiasAdd") return inputs[0]!.dtype;
-  const keeps = transparent.has(op) && floats.every((i) => i.dtype === DataType.BFLOAT16 || i.isScalarConstant);
+  const keeps =
+    transparent.has(op) && floats.every((i) => i.dtype === DataType.BFLOAT16 || i.isScalarConstant);
   return keeps ? DataType.BFLOAT16 : DataType.FLOAT;
 }

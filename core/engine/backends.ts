@@ -38,18 +38,27 @@ function refuseMissingKernels(): void {
 }
 
 /** The ops of tfjs that draw random values in JavaScript, as tfjs names their scopes. */
-const randomOp = /^(rand|random\w*|truncatedNormal|dropout)__op$/;
+const randomOp = /^(rand|random[A-Z]\w*|truncatedNormal|dropout)$/;
+
+const activeOp = (): string => tf.engine().state.activeScope.name.replace(/__op$/, "");
 
 /** A tfjs backend over a tracing binding. Nothing is disposed: the graph owns the nodes. */
 class TracingBackend extends NodeJSKernelBackend {
+  /** tfjs would read the values of a tensor that another backend has, and take them away from there. */
+  override readonly tensorMap = new tf.DataStorage<object>(this, {
+    moveData() {
+      throw errors.foreignTensor(pluginOf(currentScope()), currentScope(), activeOp());
+    },
+  });
+
   override disposeData(): boolean {
     return true;
   }
 
   /** Values become a constant of the graph: random ones would be the same in every step. */
   override write(values: tf.BackendValues, shape: number[], dtype: tf.DataType): object {
-    const { name } = tf.engine().state.activeScope;
-    if (randomOp.test(name)) throw errors.statefulOp(pluginOf(currentScope()), currentScope(), name.slice(0, -4));
+    const op = activeOp();
+    if (randomOp.test(op)) throw errors.statefulOp(pluginOf(currentScope()), currentScope(), op);
     return super.write(values, shape, dtype);
   }
 }

@@ -26,12 +26,19 @@ export const attr = {
   bool: (name: string, value: boolean): OpAttribute => ({ name, type: AttrKind.BOOL, value }),
   float: (name: string, value: number): OpAttribute => ({ name, type: AttrKind.FLOAT, value }),
   string: (name: string, value: string): OpAttribute => ({ name, type: AttrKind.STRING, value }),
-  strings: (name: string, value: readonly string[]): OpAttribute => ({ name, type: AttrKind.STRING_LIST, value }),
+  strings: (name: string, value: readonly string[]): OpAttribute => ({
+    name,
+    type: AttrKind.STRING_LIST,
+    value,
+  }),
   shape: (name: string, value: readonly number[]): OpAttribute => ({ name, type: AttrKind.SHAPE, value }),
 };
 
 /** Values as the element type that a TensorFlow dtype is stored in. */
-export function asHostArray(dtype: number, values: ArrayLike<number>): Float32Array | Int32Array | Uint8Array {
+export function asHostArray(
+  dtype: number,
+  values: ArrayLike<number>,
+): Float32Array | Int32Array | Uint8Array {
   switch (dtype) {
     case DataType.FLOAT:
       return values instanceof Float32Array ? values : Float32Array.from(values);

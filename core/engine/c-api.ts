@@ -10,9 +10,27 @@ export interface NodeOutput {
 }
 
 /** TF_DataType. */
-export const DataType = { FLOAT: 1, INT32: 3, UINT8: 4, STRING: 7, COMPLEX64: 8, INT64: 9, BOOL: 10, BFLOAT16: 14, RESOURCE: 20 } as const;
+export const DataType = {
+  FLOAT: 1,
+  INT32: 3,
+  UINT8: 4,
+  STRING: 7,
+  COMPLEX64: 8,
+  INT64: 9,
+  BOOL: 10,
+  BFLOAT16: 14,
+  RESOURCE: 20,
+} as const;
 /** The attribute kinds of tfjs's TFEOpAttr, and two of our own. */
-export const AttrKind = { STRING: 0, INT: 1, FLOAT: 2, BOOL: 3, TYPE: 4, SHAPE: 5, STRING_LIST: 100 } as const;
+export const AttrKind = {
+  STRING: 0,
+  INT: 1,
+  FLOAT: 2,
+  BOOL: 3,
+  TYPE: 4,
+  SHAPE: 5,
+  STRING_LIST: 100,
+} as const;
 
 const bytesPerElement: Record<number, number> = {
   [DataType.FLOAT]: 4,
@@ -64,7 +82,8 @@ const signatures = {
   TF_NewSession: "void* TF_NewSession(void*, void*, void*)",
   TF_CloseSession: "void TF_CloseSession(void*, void*)",
   TF_DeleteSession: "void TF_DeleteSession(void*, void*)",
-  TF_SessionRun: "void TF_SessionRun(void*, void*, void*, void*, int, void*, void*, int, void*, int, void*, void*)",
+  TF_SessionRun:
+    "void TF_SessionRun(void*, void*, void*, void*, int, void*, void*, int, void*, int, void*, void*)",
   TF_SessionListDevices: "void* TF_SessionListDevices(void*, void*)",
   TF_DeviceListCount: "int TF_DeviceListCount(void*)",
   TF_DeviceListName: "const char* TF_DeviceListName(void*, int, void*)",
@@ -126,6 +145,8 @@ export function loadCApi(files: LibraryFiles): CApi {
     };
     const api = Object.fromEntries(Object.entries(signatures).map(([name, s]) => [name, bind(s)])) as CApi;
     loaded = { cc: files.cc, api };
+    // Left to end by itself, a process with the library loaded may crash in its last moment; an exit does not.
+    process.once("beforeExit", (code) => process.exit(code));
     return api;
   } catch (error) {
     throw errors.libraryNotLoaded(files.cc, error).because(error);
@@ -167,7 +188,12 @@ export function shapeBytes(shape: readonly number[]): Buffer {
 export type HostArray = Float32Array | Int32Array | Uint8Array;
 
 /** A TF_Tensor holding a copy of `values`. The caller frees it. */
-export function allocateTensor(api: CApi, dtype: number, shape: readonly number[], values: HostArray): Pointer {
+export function allocateTensor(
+  api: CApi,
+  dtype: number,
+  shape: readonly number[],
+  values: HostArray,
+): Pointer {
   const bytes = shape.reduce((a, b) => a * b, 1) * bytesPerElement[dtype]!;
   const tensor = api.TF_AllocateTensor(dtype, shapeBytes(shape), shape.length, bytes) as Pointer;
   if (bytes > 0) {
@@ -181,7 +207,8 @@ export function allocateTensor(api: CApi, dtype: number, shape: readonly number[
 export function readTensor(api: CApi, tensor: Pointer): HostArray {
   const dtype = api.TF_TensorType(tensor) as number;
   const bytes = Number(api.TF_TensorByteSize(tensor));
-  const copy = bytes > 0 ? koffi.view(api.TF_TensorData(tensor) as Pointer, bytes).slice(0) : new ArrayBuffer(0);
+  const copy =
+    bytes > 0 ? koffi.view(api.TF_TensorData(tensor) as Pointer, bytes).slice(0) : new ArrayBuffer(0);
   if (dtype === DataType.FLOAT) return new Float32Array(copy);
   if (dtype === DataType.INT32) return new Int32Array(copy);
   return new Uint8Array(copy);

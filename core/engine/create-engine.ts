@@ -33,6 +33,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const device = options.device === "auto" ? availableDevice(engine) : options.device;
   if (engine === "eager" && precision !== "fp32") throw errors.eagerPrecision(precision);
   if (engine === "eager" && device === "gpu") throw errors.gpuUnavailable(["eager engine: CPU only"]);
+  // Asked before gigabytes of CUDA libraries are downloaded for nothing.
+  if (device === "gpu" && !hasNvidiaDriver()) throw errors.gpuUnavailable(["CPU; there is no NVIDIA driver"]);
   if (engine === "eager" && backend === "cpu") {
     tf.enableProdMode();
     await import("@tensorflow/tfjs-backend-cpu");

@@ -28,7 +28,7 @@ export interface EagerEngineOptions {
 class EagerProgram implements Program {
   readonly name: string;
   readonly trace: Trace;
-  private readonly engine: EagerEngine;
+  readonly engine: EagerEngine;
 
   constructor(engine: EagerEngine, name: string, trace: Trace) {
     this.engine = engine;
@@ -65,7 +65,8 @@ export class EagerEngine implements Engine {
     onBackend(this.backend, () => {
       for (const [variable, value] of values) {
         if (!this.variables.has(variable.name)) throw errors.variableUnknown(variable.name);
-        if (value.length !== variable.size) throw errors.variableValues(variable.name, variable.size, value.length);
+        if (value.length !== variable.size)
+          throw errors.variableValues(variable.name, variable.size, value.length);
         this.set(variable, tf.keep(tf.tensor(value.slice(), [...variable.shape], "float32")));
       }
     });
@@ -86,7 +87,9 @@ export class EagerEngine implements Engine {
 
   // eslint-disable-next-line @typescript-eslint/require-await -- runs on this thread
   async firstNonFinite(program: Program, feeds: Feeds): Promise<NonFinite | undefined> {
-    if (!(program instanceof EagerProgram)) throw new TypeError("the program belongs to another engine");
+    if (!(program instanceof EagerProgram && program.engine === this)) {
+      throw new TypeError("the program belongs to another engine");
+    }
     let first: NonFinite | undefined;
     const watch = (op: string, outputs: readonly tf.Tensor[]) => {
       if (first) return;
@@ -201,8 +204,13 @@ class EagerTracer implements Tracer {
 }
 
 /** Calls `watch` after every kernel that tfjs runs inside `run`. */
-function watchingKernels(watch: (kernel: string, outputs: readonly tf.Tensor[]) => void, run: () => void): void {
-  const engine = tf.engine() as unknown as { runKernel: (name: string, ...rest: unknown[]) => tf.Tensor | tf.Tensor[] };
+function watchingKernels(
+  watch: (kernel: string, outputs: readonly tf.Tensor[]) => void,
+  run: () => void,
+): void {
+  const engine = tf.engine() as unknown as {
+    runKernel: (name: string, ...rest: unknown[]) => tf.Tensor | tf.Tensor[];
+  };
   const runKernel = engine.runKernel.bind(engine);
   engine.runKernel = (name, ...rest) => {
     const result = runKernel(name, ...rest);

@@ -11,7 +11,11 @@ export interface FeedSpec {
 }
 
 /** Throws PROGRAM_FEED. */
-export function checkedFeed(program: string, { name, shape, type }: FeedSpec, values: HostArray | undefined): HostArray {
+export function checkedFeed(
+  program: string,
+  { name, shape, type }: FeedSpec,
+  values: HostArray | undefined,
+): HostArray {
   const size = shape.reduce((a, b) => a * b, 1);
   const array = arrays[type];
   if (values?.length === size && values instanceof array) return values;

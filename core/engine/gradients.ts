@@ -1,5 +1,13 @@
 /** Where tfjs's own gradients are wrong without a sign of it. */
-import { Cumsum, cumsum, MirrorPad, registerGradient, unregisterGradient, type Tensor } from "@tensorflow/tfjs-core";
+import {
+  Cumsum,
+  cumsum,
+  FloorDiv,
+  MirrorPad,
+  registerGradient,
+  unregisterGradient,
+  type Tensor,
+} from "@tensorflow/tfjs-core";
 
 interface CumsumAttributes {
   readonly axis: number;
@@ -17,6 +25,7 @@ export function correctGradients(): void {
       return { x: () => cumsum(dy as Tensor, axis, exclusive, !reverse) };
     },
   });
-  // tfjs leaves out what the mirrored elements pass back: better none, which is an error.
+  // tfjs leaves out what the mirrored elements pass back, and takes floorDiv for div: better none, an error.
   unregisterGradient(MirrorPad);
+  unregisterGradient(FloorDiv);
 }

@@ -90,6 +90,8 @@ export class GraphBinding implements Binding {
   }
 
   createTensor(shape: number[], dtype: number, given: ArrayLike<number>): number {
+    if (dtype === DataType.STRING)
+      throw errors.opMissing(pluginOf(currentScope()), currentScope(), "strings");
     const values = asHostArray(dtype, given);
     const small = values.byteLength <= CACHED_CONSTANT_BYTES;
     const key = small ? `${dtype}|${shape.join()}|${hex(values)}` : undefined;
@@ -126,7 +128,12 @@ export class GraphBinding implements Binding {
   }
 
   /** Adds a node as given, without autocast, and registers its outputs. */
-  addNode(op: string, attributes: readonly OpAttribute[], ids: readonly number[], outputCount: number): number[] {
+  addNode(
+    op: string,
+    attributes: readonly OpAttribute[],
+    ids: readonly number[],
+    outputCount: number,
+  ): number[] {
     const tensors = ids.map((id) => this.tensor(id, op));
     const name = this.nodeName(op);
     let node: Pointer;
@@ -134,7 +141,10 @@ export class GraphBinding implements Binding {
       node = this.graph.add({
         op,
         name,
-        inputs: groupInputs(op, tensors.map((t) => t.output)),
+        inputs: groupInputs(
+          op,
+          tensors.map((t) => t.output),
+        ),
         control: this.control,
         attributes,
       });
@@ -145,7 +155,12 @@ export class GraphBinding implements Binding {
       throw error;
     }
     const outputs = Array.from({ length: outputCount }, (_, index) => ({ oper: node, index }));
-    this.recordNode(op, attributes, tensors.map((t) => t.output), outputs);
+    this.recordNode(
+      op,
+      attributes,
+      tensors.map((t) => t.output),
+      outputs,
+    );
     return outputs.map((output) => {
       const dtype = this.graph.dtypeOf(output);
       const shape = this.graph.shapeOf(output);
@@ -194,7 +209,9 @@ export class GraphBinding implements Binding {
 
   /** A fresh node name in the program and the current scope. */
   nodeName(op: string): string {
-    const scope = currentScope().replace(/[^A-Za-z0-9_./-]/g, "_").replace(/^[^A-Za-z0-9.]+/, "");
+    const scope = currentScope()
+      .replace(/[^A-Za-z0-9_./-]/g, "_")
+      .replace(/^[^A-Za-z0-9.]+/, "");
     return `${this.prefix}/${scope}/${op.replace(/^_/, "")}_${this.nextNode++}`;
   }
 
@@ -218,7 +235,12 @@ export class GraphBinding implements Binding {
   private fill(shape: readonly number[], dtype: number, values: HostArray): number {
     const dims = this.createTensor([shape.length], DataType.INT32, Int32Array.from(shape));
     const value = this.createTensor([], dtype, values.slice(0, 1));
-    return this.addNode("Fill", [attr.type("T", dtype), attr.type("index_type", DataType.INT32)], [dims, value], 1)[0]!;
+    return this.addNode(
+      "Fill",
+      [attr.type("T", dtype), attr.type("index_type", DataType.INT32)],
+      [dims, value],
+      1,
+    )[0]!;
   }
 
   private cast(id: number, to: number): number {

@@ -44,6 +44,7 @@ const TRANSFER_BYTES = 256 * 2 ** 20;
 
 class GraphProgram implements Program {
   readonly name: string;
+  readonly session: Session;
   readonly trace: Trace;
   readonly records: readonly TraceRecord[];
   readonly inputs: Inputs;
@@ -61,6 +62,7 @@ class GraphProgram implements Program {
     ready: (variables: readonly Variable[]) => void,
   ) {
     this.name = name;
+    this.session = session;
     this.trace = trace;
     this.variables = captured.variables;
     this.ready = ready;
@@ -138,7 +140,7 @@ export class GraphEngine implements Engine {
 
   variable(name: string, shape: readonly number[]): Variable {
     if (this.variables.has(name)) throw errors.variableDeclaredTwice(name);
-    const variable = addVariable(this.graph, name, shape);
+    const variable = addVariable(this.graph, name, shape, this.variables.size);
     this.variables.set(name, variable);
     return variable;
   }
@@ -146,11 +148,16 @@ export class GraphEngine implements Engine {
   async load(values: Iterable<readonly [Variable, Float32Array]>): Promise<void> {
     for (const group of inTransfers(values, ([variable]) => variable.size)) {
       const variables = group.map(([variable, value]) => {
-        if (value.length !== variable.size) throw errors.variableValues(variable.name, variable.size, value.length);
+        if (value.length !== variable.size)
+          throw errors.variableValues(variable.name, variable.size, value.length);
         return this.own(variable);
       });
       await this.session
-        .prepare(variables.map((v) => v.initial), [], variables.map((v) => v.initialize))
+        .prepare(
+          variables.map((v) => v.initial),
+          [],
+          variables.map((v) => v.initialize),
+        )
         .run(group.map(([, value]) => value));
       for (const { name } of variables) this.loaded.add(name);
     }
@@ -160,7 +167,11 @@ export class GraphEngine implements Engine {
     this.ready(variables);
     const saved: Float32Array[] = [];
     for (const group of inTransfers(variables, (v) => v.size)) {
-      const run = this.session.prepare([], group.map((v) => this.own(v).read), []);
+      const run = this.session.prepare(
+        [],
+        group.map((v) => this.own(v).read),
+        [],
+      );
       saved.push(...((await run.run([])) as Float32Array[]));
     }
     return saved;
@@ -179,7 +190,7 @@ export class GraphEngine implements Engine {
   }
 
   verify(program: Program): void {
-    const { name, trace, records } = asGraphProgram(program);
+    const { name, trace, records } = this.ownProgram(program);
     const scratch = new Graph(this.options.api);
     try {
       const { records: again } = this.capture(scratch, name, trace, scratchVariables(scratch));
@@ -190,7 +201,7 @@ export class GraphEngine implements Engine {
   }
 
   async firstNonFinite(program: Program, feeds: Feeds): Promise<NonFinite | undefined> {
-    const own = asGraphProgram(program);
+    const own = this.ownProgram(program);
     this.ready(own.variables);
     const { inputs, floats, run } = this.finiteCheck(own);
     const results = await run.run(orderFeeds(own.name, inputs, feeds));
@@ -200,7 +211,7 @@ export class GraphEngine implements Engine {
 
   /** Runs a program with every node timed. */
   profile(program: Program, feeds: Feeds): { outputs: Record<string, HostArray>; timings: NodeTiming[] } {
-    return asGraphProgram(program).profile(feeds);
+    return this.ownProgram(program).profile(feeds);
   }
 
   get nodeCount(): number {
@@ -222,8 +233,12 @@ export class GraphEngine implements Engine {
     const binding = new GraphBinding(graph, name, this.options.precision);
     return tracing(binding, (backend) => {
       const tracer = new GraphTracer(graph, binding, backend, resolve, writes);
-      withScope("core", () => keepTapeScopes(() => trace(tracer)));
-      return { ...tracer.finish(), records: binding.records, floats: binding.floats };
+      try {
+        withScope("core", () => keepTapeScopes(() => trace(tracer)));
+        return { ...tracer.finish(), records: binding.records, floats: binding.floats };
+      } finally {
+        tracer.dispose();
+      }
     });
   }
 
@@ -244,6 +259,11 @@ export class GraphEngine implements Engine {
     for (const { name } of variables) if (!this.loaded.has(name)) throw errors.variableUnknown(name);
   };
 
+  private ownProgram(program: Program): GraphProgram {
+    if (program instanceof GraphProgram && program.session === this.session) return program;
+    throw new TypeError("the program belongs to another engine");
+  }
+
   private own(variable: Variable): GraphVariable {
     const own = this.variables.get(variable.name);
     if (!own) throw errors.variableUnknown(variable.name);
@@ -257,14 +277,10 @@ interface FiniteCheck {
   readonly run: PreparedRun;
 }
 
-function asGraphProgram(program: Program): GraphProgram {
-  if (!(program instanceof GraphProgram)) throw new TypeError("the program belongs to another engine");
-  return program;
-}
-
-function addVariable(graph: Graph, name: string, shape: readonly number[]): GraphVariable {
+/** `index` tells variables apart whose names differ only in what a node's name may not have. */
+function addVariable(graph: Graph, name: string, shape: readonly number[], index: number): GraphVariable {
   const float = attr.type("dtype", DataType.FLOAT);
-  const node = `variables/${name.replace(/[^A-Za-z0-9_./-]/g, "_")}`;
+  const node = `variables/${index}/${name.replace(/[^A-Za-z0-9_./-]/g, "_")}`;
   const at = (oper: Pointer): NodeOutput => ({ oper, index: 0 });
   const handle = at(
     graph.add({
@@ -274,7 +290,11 @@ function addVariable(graph: Graph, name: string, shape: readonly number[]): Grap
     }),
   );
   const initial = at(
-    graph.add({ op: "Placeholder", name: `${node}/initial`, attributes: [float, attr.shape("shape", shape)] }),
+    graph.add({
+      op: "Placeholder",
+      name: `${node}/initial`,
+      attributes: [float, attr.shape("shape", shape)],
+    }),
   );
   const initialize = graph.add({
     op: "AssignVariableOp",
@@ -282,7 +302,9 @@ function addVariable(graph: Graph, name: string, shape: readonly number[]): Grap
     inputs: [handle, initial],
     attributes: [float],
   });
-  const read = at(graph.add({ op: "ReadVariableOp", name: `${node}/read`, inputs: [handle], attributes: [float] }));
+  const read = at(
+    graph.add({ op: "ReadVariableOp", name: `${node}/read`, inputs: [handle], attributes: [float] }),
+  );
   return {
     name,
     shape,
@@ -299,7 +321,7 @@ function scratchVariables(graph: Graph): (variable: Variable) => GraphVariable {
   const made = new Map<string, GraphVariable>();
   return ({ name, shape }) => {
     let variable = made.get(name);
-    if (!variable) made.set(name, (variable = addVariable(graph, name, shape)));
+    if (!variable) made.set(name, (variable = addVariable(graph, name, shape, made.size)));
     return variable;
   };
 }
@@ -308,10 +330,20 @@ function addFiniteCheck(graph: Graph, name: string, { output, dtype }: FloatNode
   const at = (oper: Pointer): NodeOutput => ({ oper, index: 0 });
   const rank = graph.shapeOf(output)!.length;
   const axes = at(
-    graph.constant(`${name}/axes`, DataType.INT32, [rank], Int32Array.from({ length: rank }, (_, i) => i)),
+    graph.constant(
+      `${name}/axes`,
+      DataType.INT32,
+      [rank],
+      Int32Array.from({ length: rank }, (_, i) => i),
+    ),
   );
   const finite = at(
-    graph.add({ op: "IsFinite", name: `${name}/elements`, inputs: [output], attributes: [attr.type("T", dtype)] }),
+    graph.add({
+      op: "IsFinite",
+      name: `${name}/elements`,
+      inputs: [output],
+      attributes: [attr.type("T", dtype)],
+    }),
   );
   return at(
     graph.add({
@@ -347,4 +379,3 @@ function* inTransfers<T>(items: Iterable<T>, size: (item: T) => number): Generat
   }
   if (group.length > 0) yield group;
 }
-

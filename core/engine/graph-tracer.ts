@@ -79,7 +79,10 @@ export class GraphTracer implements Tracer {
     // TensorFlow fetches nothing that it is fed.
     const fed = this.inputs.some((input) => input.output.oper === output.oper);
     this.binding.recordNode(`output ${name}`, [], [output], []);
-    this.outputs.push({ name, output: fed ? this.node("Identity", [output], [attr.type("T", dtype)]) : output });
+    this.outputs.push({
+      name,
+      output: fed ? this.node("Identity", [output], [attr.type("T", dtype)]) : output,
+    });
   }
 
   assign(variable: Variable, value: Tensor): void {
@@ -88,7 +91,12 @@ export class GraphTracer implements Tracer {
     }
     const traced = this.traced(variable);
     if (!this.writes) return;
-    const node = this.node("AssignVariableOp", [traced.nodes.handle, this.value(value)], [float], this.before(traced));
+    const node = this.node(
+      "AssignVariableOp",
+      [traced.nodes.handle, this.value(value)],
+      [float],
+      this.before(traced),
+    );
     this.markWritten(traced, node.oper);
   }
 
@@ -183,9 +191,13 @@ export class GraphTracer implements Tracer {
   } {
     const writes = [...this.variables.values()].flatMap((v) => (v.written === undefined ? [] : [v.written]));
     const targets = writes.length > 0 ? [this.node("NoOp", [], [], writes).oper] : [];
-    for (const { tensor } of this.variables.values()) tensor.dispose();
     const variables = [...this.variables.values()].map(({ nodes }) => nodes);
     return { inputs: this.inputs, outputs: this.outputs, targets, variables };
+  }
+
+  /** Frees what tfjs keeps of the variables. */
+  dispose(): void {
+    for (const { tensor } of this.variables.values()) tensor.dispose();
   }
 
   private traced(variable: Variable): TracedVariable {
@@ -236,7 +248,13 @@ export class GraphTracer implements Tracer {
     control: readonly Pointer[] = [],
   ): NodeOutput {
     const grouped = op === "Merge" ? [inputs] : inputs;
-    const oper = this.graph.add({ op, name: this.binding.nodeName(op), inputs: grouped, control, attributes });
+    const oper = this.graph.add({
+      op,
+      name: this.binding.nodeName(op),
+      inputs: grouped,
+      control,
+      attributes,
+    });
     const node = { oper, index: 0 };
     this.binding.recordNode(op, attributes, inputs, [node]);
     return node;

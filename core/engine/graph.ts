@@ -124,7 +124,10 @@ const variadic: Record<string, (count: number) => [lead: number, listed: number]
 };
 
 /** Groups flat inputs the way the op declares them. */
-export function groupInputs(op: string, inputs: readonly NodeOutput[]): (NodeOutput | readonly NodeOutput[])[] {
+export function groupInputs(
+  op: string,
+  inputs: readonly NodeOutput[],
+): (NodeOutput | readonly NodeOutput[])[] {
   const rule = variadic[op];
   if (!rule) return [...inputs];
   const [lead, listed] = rule(inputs.length);

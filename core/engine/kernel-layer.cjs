@@ -11,4 +11,5 @@ util.isNullOrUndefined ??= (value) => value === null || value === undefined;
 util.isArray ??= Array.isArray;
 
 require("@tensorflow/tfjs-node-gpu/dist/register_all_kernels");
-exports.NodeJSKernelBackend = require("@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend").NodeJSKernelBackend;
+exports.NodeJSKernelBackend =
+  require("@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend").NodeJSKernelBackend;

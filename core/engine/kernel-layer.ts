@@ -1,6 +1,6 @@
 /** Typed access to tfjs-node-gpu's kernel layer. Importing it registers its kernels for "tensorflow", and gradients. */
 import { createRequire } from "node:module";
-import type { DataType, KernelBackend, Tensor, TensorInfo } from "@tensorflow/tfjs-core";
+import type { DataStorage, DataType, KernelBackend, Tensor, TensorInfo } from "@tensorflow/tfjs-core";
 import { correctGradients } from "./gradients.ts";
 
 export interface OpAttribute {
@@ -20,7 +20,12 @@ export interface Binding {
   createTensor(shape: number[], dtype: number, values: ArrayLike<number>): number;
   deleteTensor(id: number): void;
   tensorDataSync(id: number): Float32Array | Int32Array | Uint8Array;
-  executeOp(op: string, attributes: readonly OpAttribute[], inputs: number[], outputs: number): TensorMetadata[];
+  executeOp(
+    op: string,
+    attributes: readonly OpAttribute[],
+    inputs: number[],
+    outputs: number,
+  ): TensorMetadata[];
   getNumOfTensors(): number;
   getNumOfSavedModels(): number;
   isUsingGpuDevice(): boolean;
@@ -29,6 +34,7 @@ export interface Binding {
 /** The part of tfjs-node-gpu's NodeJSKernelBackend that relata uses. */
 export interface NodeBackend extends KernelBackend {
   readonly binding: Binding;
+  readonly tensorMap: DataStorage<object>;
   createOutputTensor(metadata: TensorMetadata): Tensor;
   getInputTensorIds(tensors: readonly TensorInfo[]): number[];
   executeSingleOutput(op: string, attributes: readonly OpAttribute[], inputs: readonly TensorInfo[]): Tensor;

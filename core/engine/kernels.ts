@@ -21,12 +21,22 @@ import { DataType } from "./c-api.ts";
 import type { NodeBackend } from "./kernel-layer.ts";
 
 type Inputs = Record<string, TensorInfo>;
-type Kernel = (backend: NodeBackend, inputs: Inputs, attributes: Record<string, unknown>) => Tensor | Tensor[];
+type Kernel = (
+  backend: NodeBackend,
+  inputs: Inputs,
+  attributes: Record<string, unknown>,
+) => Tensor | Tensor[];
 
 const float = attr.type("T", DataType.FLOAT);
 
 /** A rank-2 product is a MatMul, which oneDNN and cuBLAS fuse with what follows; others are batched. */
-function product(backend: NodeBackend, a: TensorInfo, b: TensorInfo, transposeA: boolean, transposeB: boolean): Tensor {
+function product(
+  backend: NodeBackend,
+  a: TensorInfo,
+  b: TensorInfo,
+  transposeA: boolean,
+  transposeB: boolean,
+): Tensor {
   const type = attr.type("T", backend.getDTypeInteger(a.dtype));
   if (a.shape.length === 2 && b.shape.length === 2) {
     const attributes = [type, attr.bool("transpose_a", transposeA), attr.bool("transpose_b", transposeB)];
@@ -50,7 +60,8 @@ const fusedMatMul: Kernel = (backend, { a, b, bias, preluActivationWeights }, at
 };
 
 /** MatMul and BiasAdd next to each other: TensorFlow's optimizer makes one kernel of them. */
-const linear: Kernel = (backend, { x, weight, bias }) => addBias(backend, product(backend, x!, weight!, false, true), bias!);
+const linear: Kernel = (backend, { x, weight, bias }) =>
+  addBias(backend, product(backend, x!, weight!, false, true), bias!);
 
 function addBias(backend: NodeBackend, y: TensorInfo, bias: TensorInfo): Tensor {
   return backend.executeSingleOutput("BiasAdd", [float, attr.string("data_format", "NHWC")], [y, bias]);

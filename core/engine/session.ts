@@ -151,7 +151,11 @@ export class Session {
     api.TF_DeleteSessionOptions(options);
   }
 
-  prepare(feeds: readonly FeedSlot[], fetches: readonly NodeOutput[], targets: readonly Pointer[]): PreparedRun {
+  prepare(
+    feeds: readonly FeedSlot[],
+    fetches: readonly NodeOutput[],
+    targets: readonly Pointer[],
+  ): PreparedRun {
     return new PreparedRun(this.api, this.pointer, feeds, fetches, targets);
   }
 

@@ -33,7 +33,8 @@ export function keepTapeScopes<T>(run: () => T): T {
       return;
     }
     const island = isFloat32Island();
-    const inScope = <R>(compute: () => R): R => withScope(scope, () => (island ? float32(compute) : compute()));
+    const inScope = <R>(compute: () => R): R =>
+      withScope(scope, () => (island ? float32(compute) : compute()));
     const gradient = node.gradient;
     // tfjs asks for each input's gradient later, through the functions in the result.
     node.gradient = (dys) =>

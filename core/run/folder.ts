@@ -83,23 +83,18 @@ export class RunFolder {
   }
 
   /**
-   * The folder of an existing run.
+   * The folder of an existing run, by its path or by its name in "runs".
    *
-   * @throws RUN_MISSING where it holds no resolved config, with the runs beside it.
+   * @throws RUN_MISSING where it holds none of a run's files, with the runs in it or beside it.
    */
   static open(path: string): RunFolder {
-    const folder = new RunFolder(resolve(path));
-    if (existsSync(folder.configFile)) return folder;
-    const runs = (parent: string) =>
-      existsSync(parent)
-        ? readdirSync(parent).filter((name) => existsSync(join(parent, name, RUN_FILES.config)))
-        : [];
-    throw errors.runMissing(
-      folder.path,
-      runs(folder.path)
-        .concat(runs(dirname(folder.path)))
-        .slice(-5),
+    const named = [path, join(RUNS_FOLDER, path)].find(isRun);
+    if (named !== undefined) return new RunFolder(resolve(named));
+    const missing = resolve(path);
+    const known = [missing, dirname(missing)].flatMap((parent) =>
+      existsSync(parent) ? readdirSync(parent).filter((name) => isRun(join(parent, name))) : [],
     );
+    throw errors.runMissing(missing, known.slice(-5));
   }
 
   /** The folder, after a file of it was written and read. */
@@ -160,12 +155,17 @@ export class RunFolder {
     this.write(this.evaluationFile, results);
   }
 
-  /** @throws RUN_BUSY while another process of this machine writes to the run. */
-  requireIdle(): void {
+  /** The process that the run, by its status, is going on in; undefined for a run that has ended. */
+  get writer(): "alive" | "dead" | "on another machine" | undefined {
     const run = this.readRun();
-    if (run?.status !== "running" || run.process?.host !== hostname()) return;
-    const { pid } = run.process;
-    if (pid !== process.pid && isAlive(pid)) throw errors.runBusy(this.path, pid);
+    if (run?.status !== "running" || !run.process) return undefined;
+    if (run.process.host !== hostname()) return "on another machine";
+    return isAlive(run.process.pid) ? "alive" : "dead";
+  }
+
+  /** @throws RUN_BUSY while a process of this machine writes to the run. */
+  requireIdle(): void {
+    if (this.writer === "alive") throw errors.runBusy(this.path, this.readRun()!.process!.pid);
   }
 
   /** Removes the folder and all that is in it. */
@@ -196,6 +196,10 @@ function makeNew(path: string): boolean {
     if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
     throw error;
   }
+}
+
+function isRun(folder: string): boolean {
+  return Object.values(RUN_FILES).some((file) => existsSync(join(folder, file)));
 }
 
 /** "SERE (small)" -> "sere-small" */

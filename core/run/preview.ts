@@ -1,6 +1,7 @@
 /** The views of a run that is not started. */
 import type { ResolvedConfig } from "../config/schema.ts";
 import { silentLogger } from "../logger.ts";
+import type { Box } from "../report/images.ts";
 import type { ViewSample } from "../report/report-data.ts";
 import { assemble, type ResolvedPlugin } from "../trainer/assemble.ts";
 import { sampleViews } from "../trainer/preview.ts";
@@ -30,8 +31,23 @@ export async function previewViews(
   const assembly = await assemble(small, plugins, { baseDir, checkpoints: "", logger: silentLogger, status });
   try {
     status?.("drawing the views");
-    return await sampleViews(assembly, samples);
+    return (await sampleViews(assembly, samples)).map(withOverlap);
   } finally {
     assembly.engine.close();
   }
+}
+
+/** Tints what the first two global crops share: where relations of one are compared with those of the other. */
+function withOverlap(sample: ViewSample): ViewSample {
+  const { boxes = [] } = sample.source;
+  const [a, b] = boxes.filter(({ kind }) => kind === "global");
+  const overlap = a && b && intersection(a, b);
+  return overlap ? { ...sample, source: { ...sample.source, boxes: [overlap, ...boxes] } } : sample;
+}
+
+function intersection(a: Box, b: Box): Box | undefined {
+  const [x, y] = [Math.max(a.x, b.x), Math.max(a.y, b.y)];
+  const width = Math.min(a.x + a.width, b.x + b.width) - x;
+  const height = Math.min(a.y + a.height, b.y + b.height) - y;
+  return width > 0 && height > 0 ? { kind: "overlap", x, y, width, height } : undefined;
 }

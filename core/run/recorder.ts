@@ -110,14 +110,14 @@ export class Recorder implements TrainObserver {
   }
 
   /** Ends the files, after the trainer has ended. Without a `start` there is nothing to end. */
-  async close(status: Exclude<RunStatus, "running">, error?: unknown): Promise<void> {
+  async close(status: Exclude<RunStatus, "running">, failure?: { error: unknown }): Promise<void> {
     if (!this.run) return;
     const { process: _, ...run } = this.run;
     this.run = {
       ...run,
       status,
       finishedAt: new Date().toISOString(),
-      ...(error === undefined ? {} : { error: String(error) }),
+      ...(failure && { error: String(failure.error) }),
     };
     this.log!.close();
     this.events!.close();

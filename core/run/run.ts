@@ -66,7 +66,7 @@ export async function runTraining(
     return removed ? summary : { ...summary, report: folder.reportFile };
   } catch (error) {
     if (recorder.started) {
-      await recorder.close("failed", error).catch(() => undefined); // the first error is the one to tell
+      await recorder.close("failed", { error }).catch(() => undefined); // the first error is the one to tell
       await writePage(recorder, observer);
     } else if (!resume) folder.remove();
     throw folder.explain(error);

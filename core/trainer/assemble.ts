@@ -64,9 +64,13 @@ export async function assemble(
   status?.("opening the images");
   const opened = given.dataset ?? (await openDataset(config, baseDir));
   container.bind(LOGGER, () => logger);
-  container.bind(DATASET, () => opened);
+  container.bind(DATASET, () => {
+    if (!opened) throw errors.datasetUnknown(data.dataset);
+    return opened;
+  });
   container.bind(CHECKPOINTS, () => new FolderCheckpoints(checkpoints, config.checkpoint.keepLast));
   container.bind(OPTIMIZER, () => new AdamW({ ...train.adam, decayBiases: train.decayBiases }));
+  container.bind(BACKBONE, () => makeBackbone(config, views));
   for (const { definition, options } of plugins) {
     const parts = definition.apply(hooks, { name: definition.manifest.name, options });
     parts?.services?.(container);
@@ -88,7 +92,6 @@ export async function assemble(
     numClasses: dataset.classNames?.length,
   };
 
-  container.bind(BACKBONE, () => makeBackbone(config, views));
   const backbone = container.get(BACKBONE);
   status?.("opening TensorFlow");
   const engine = await createEngine({ ...train, library: (gpu) => ensureLibrary({ gpu }) });
@@ -109,6 +112,9 @@ export async function assemble(
       accumulation,
       normalisation: data,
     },
+  }).catch((error: unknown) => {
+    engine.close();
+    throw error;
   });
   return {
     config,
@@ -134,9 +140,11 @@ export async function assemble(
   };
 }
 
-export function openDataset({ data }: ResolvedConfig, baseDir: string): Promise<Dataset> {
+/** Undefined where the config leaves the dataset to a plugin. */
+async function openDataset({ data }: ResolvedConfig, baseDir: string): Promise<Dataset | undefined> {
   if (data.dataset === "emoji") return openEmoji({ limit: data.limit, from: [baseDir] });
-  return openImageFolder(resolve(baseDir, data.path!), { limit: data.limit });
+  if (data.dataset === "image-folder") return openImageFolder(resolve(baseDir, data.path!), { limit: data.limit });
+  return undefined;
 }
 
 function makeBackbone({ backbone, data }: ResolvedConfig, views: readonly ViewGroupSpec[]): VisionTransformer {

@@ -56,8 +56,11 @@ export class FolderCheckpoints implements CheckpointStore {
       const manifest: Manifest = { format: FORMAT, ...info, sha256 };
       await writeFile(`${path}.json.part`, JSON.stringify(manifest, null, 2), { flush: true });
       await rename(`${path}.json.part`, `${path}.json`);
-      await this.removeOld();
+      await this.removeOthers(name);
     } catch (error) {
+      // What is half written would take up the space that is missing.
+      const parts = ["safetensors", "json"].map((kind) => rm(`${path}.${kind}.part`, { force: true }));
+      await Promise.allSettled(parts);
       throw errors.checkpointWrite(path, error).because(error);
     }
     return `${path}.json`;
@@ -83,9 +86,11 @@ export class FolderCheckpoints implements CheckpointStore {
       .sort();
   }
 
-  private async removeOld(): Promise<void> {
-    const old = (await this.names()).slice(0, -this.keepLast);
-    for (const name of old) {
+  /** All but the last ones. Those of later steps are what training went back from: they were damaged. */
+  private async removeOthers(newest: string): Promise<void> {
+    const names = await this.names();
+    const kept = names.filter((name) => name <= newest).slice(-this.keepLast);
+    for (const name of names.filter((name) => !kept.includes(name))) {
       await rm(join(this.folder, `${name}.json`));
       await rm(join(this.folder, `${name}.safetensors`), { force: true });
     }

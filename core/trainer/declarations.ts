@@ -24,8 +24,8 @@ import type {
   VariableOptions,
   ViewGroupSpec,
 } from "../contexts.ts";
-import { errors } from "../errors.ts";
-import { currentScope, pluginOf } from "../scopes.ts";
+import { errors, RelataError } from "../errors.ts";
+import { currentScope, pluginOf, withScope } from "../scopes.ts";
 
 /** A weight of the student, with a twin in each following network unless it is the student's alone. */
 export interface ParameterDeclaration extends VariableHandle {
@@ -194,7 +194,7 @@ export class Declarations implements SetupContext {
   }
 
   schedule(name: string, at: (progress: Progress) => number): ScheduleHandle {
-    return this.add(this.schedules, { name: this.qualified(name), at });
+    return this.add(this.schedules, { name: this.qualified(name), at: this.blaming("schedule", at) });
   }
 
   input(
@@ -209,11 +209,11 @@ export class Declarations implements SetupContext {
       sample: (context: SamplerContext) => Float32Array | Int32Array;
     },
   ): InputHandle {
-    return this.add(this.inputs, { name: this.qualified(name), shape, dtype, sample });
+    return this.add(this.inputs, { name: this.qualified(name), shape, dtype, sample: this.blaming("input", sample) });
   }
 
   phase<T extends PhaseValue>(name: string, at: (epoch: number) => T): PhaseHandle<T> {
-    return this.add(this.phases, { name: this.qualified(name), at }) as PhaseHandle<T>;
+    return this.add(this.phases, { name: this.qualified(name), at: this.blaming("phase", at) }) as PhaseHandle<T>;
   }
 
   gate(variables: readonly (VariableHandle | HeadHandle)[], open: ScheduleHandle): void {
@@ -282,11 +282,22 @@ export class Declarations implements SetupContext {
 
   private add<T extends { readonly name: string }>(into: Map<string, T>, declaration: T): T {
     const { name } = declaration;
-    // Schedules and inputs are fed to the step by name.
-    const fed = this.schedules.has(name) || this.inputs.has(name);
-    if (into.has(name) || fed) throw errors.declaredTwice(name);
+    // They are fed to the step by name.
+    if ([this.schedules, this.inputs, this.phases].some((of) => of.has(name))) throw errors.declaredTwice(name);
     into.set(name, declaration);
     return declaration;
+  }
+
+  /** A function that a plugin hands over to be called at each step, with its failures in the plugin's name. */
+  private blaming<A, R>(what: "schedule" | "input" | "phase", run: (argument: A) => R): (argument: A) => R {
+    const plugin = this.plugin();
+    return (argument) => {
+      try {
+        return withScope(`${plugin}/${what}`, () => run(argument));
+      } catch (error) {
+        throw error instanceof RelataError ? error : errors.pluginThrew(plugin, what, error).because(error);
+      }
+    };
   }
 
   private qualified(name: string): string {

@@ -62,6 +62,7 @@ export class Relations {
           }
         }
       }
+      if (terms.length === 0) throw errors.noViewPairs(pluginOf(currentScope()), teachers[0]!.views.group);
       return tf.div(tf.addN(terms), terms.length);
     };
   }

@@ -9,6 +9,7 @@ import type { BackboneSegment } from "../backbone.ts";
 import type {
   AugmentContext,
   BackboneOutput,
+  CrossView,
   LossContext,
   LossSink,
   Network,
@@ -97,7 +98,10 @@ function augment({ declarations, hooks }: StepParts, context: TraceContext, view
   const bytes = context.input(inputNames.pixels(views.group), shape, "uint8") as tf.Tensor4D;
   const ofGroup = Object.assign(Object.create(context) as AugmentContext, { views });
   const augmented = float32(() => hooks.augment.call(unitPixels(bytes), ofGroup));
-  if (augmented.shape.join() !== shape.join()) throw errors.augmentShape(views.group, shape, augmented.shape);
+  if (augmented.shape.join() !== shape.join()) {
+    const plugins = hooks.augment.taps.map((tap) => tap.name);
+    throw errors.augmentShape(plugins, views.group, shape, augmented.shape);
+  }
   return augmented;
 }
 
@@ -108,6 +112,8 @@ class StepTrace {
   private readonly tracer: Tracer;
   private readonly outputs = new Map<string, BackboneOutput>();
   private readonly relations = new Relations();
+  /** Names of the loss terms. */
+  private readonly terms = new Set<string>();
 
   constructor(parts: StepParts, kind: StepKind, context: TraceContext, tracer: Tracer) {
     this.parts = parts;
@@ -215,20 +221,19 @@ class StepTrace {
   private loss(): tf.Scalar {
     const { hooks } = this.parts;
     const context = this.lossContext(this.output);
-    const names = new Set<string>();
     const terms: tf.Tensor[] = [];
     const term = (name: string, weight: number | ScheduleHandle, value: tf.Tensor) => {
       const plugin = pluginOf(currentScope());
       const full = name === plugin ? name : `${plugin}.${name}`;
-      if (names.has(full)) throw errors.lossDuplicate(plugin, full);
+      if (this.terms.has(full)) throw errors.lossDuplicate(plugin, full);
       if (value.rank !== 0) throw errors.lossNotScalar(plugin, full, value.shape);
-      names.add(full);
+      this.terms.add(full);
       this.tracer.output(stepOutputs.term(full), value);
       terms.push(tf.mul(value, typeof weight === "number" ? weight : this.context.value(weight)));
     };
     const sink: LossSink = {
       add: term,
-      addProbe: (name, weight, value) => term(name, weight, value(this.lossContext(this.detached))),
+      addProbe: (name, weight, value) => term(name, weight, value(this.probeContext())),
       metric: (name, value) => this.tracer.output(stepOutputs.metric(`${pluginOf(currentScope())}.${name}`), value),
     };
     hooks.loss.call(sink, context);
@@ -236,6 +241,15 @@ class StepTrace {
     const total = tf.addN(terms) as tf.Scalar;
     this.tracer.output(stepOutputs.total, total);
     return tf.div(total, this.parts.accumulation) as tf.Scalar;
+  }
+
+  /** What a probe sees: nothing in it carries a gradient to the backbone. */
+  private probeContext(): LossContext {
+    const context = this.lossContext(this.detached);
+    const { crossView } = context;
+    const detached: CrossView = (relation, compare, options) =>
+      crossView(relation, (a, b) => compare(stopGradient(a), stopGradient(b)), options);
+    return Object.assign(context, { crossView: detached });
   }
 
   private lossContext(output: (pass: Pass) => BackboneOutput): LossContext {
@@ -266,6 +280,7 @@ class StepTrace {
       const gradient = grads[i];
       return gradient ? [{ parameter, gradient }] : [];
     });
+    if (present.length === 0) throw errors.lossUnreached([...this.terms]);
     if (this.parts.outputGradients) {
       for (const { parameter, gradient } of present) {
         this.tracer.output(stepOutputs.gradient(parameter.name), gradient);

@@ -12,6 +12,7 @@ import { assemble, type Assembly, type ResolvedPlugin } from "./assemble.ts";
 import { valuesFor, type Checkpoint } from "./checkpoint.ts";
 import { makeEvaluator, type RunEvaluator } from "./evaluate.ts";
 import { sampleViews } from "./preview.ts";
+import { stepOutputs, type StepKind } from "./step.ts";
 import type { StepOutcome } from "./training.ts";
 
 export interface TrainingStart {
@@ -93,11 +94,14 @@ export async function train(
     logger,
     status: (message) => observer.status?.(message),
   });
-  const pipeline = assembly.pipeline();
   try {
-    return await new TrainRun(assembly, pipeline, plugins, options, logger).run();
+    const pipeline = assembly.pipeline();
+    try {
+      return await new TrainRun(assembly, pipeline, plugins, options, logger).run();
+    } finally {
+      await pipeline.close();
+    }
   } finally {
-    await pipeline.close();
     assembly.engine.close();
   }
 }
@@ -132,7 +136,8 @@ class TrainRun {
     const { config, training, run } = this.assembly;
     const { dryRun, folder } = this.options;
     this.evaluator = await makeEvaluator(this.assembly);
-    let step = await this.begin();
+    const firstStep = await this.begin();
+    let step = firstStep;
     const lastStep = dryRun ? step + 1 : Math.min(run.totalSteps, config.train.maxSteps ?? Infinity);
     this.announce(step);
     this.observer.views?.(await sampleViews(this.assembly, config.report.samples));
@@ -141,18 +146,18 @@ class TrainRun {
     const clock = new StepClock(run.globalBatchSize, step, lastStep);
     while (step < lastStep && !this.options.signal?.aborted) {
       const progress = this.progressAt(step);
-      if (training.needsCapture("train", progress.epoch)) this.observer.status?.("capturing the step");
+      if (training.needsCapture(this.kindOf(1), progress.epoch)) this.observer.status?.("capturing the step");
       const outcome = await this.update(batches, progress, clock);
       step++;
       this.report(progress, outcome, clock);
-      if (step === 1 || step % run.stepsPerEpoch === 0) training.verify();
+      if (step === firstStep + 1 || step % run.stepsPerEpoch === 0) training.verify();
       const { everySteps } = config.checkpoint;
       if (everySteps !== undefined && step % everySteps === 0) await this.save(step);
       if (step % run.stepsPerEpoch === 0) await this.endEpoch(step, step === lastStep);
     }
     const interrupted = step < lastStep;
-    if (!interrupted) await this.evaluate(step);
     await this.save(step);
+    if (!interrupted) await this.evaluate(step);
     if (!interrupted) await this.assembly.hooks.done.promise(this.epochContext(step, true));
     const status = interrupted ? "interrupted" : "finished";
     return { folder, status, step, evaluations: this.evaluations };
@@ -204,22 +209,31 @@ class TrainRun {
     clock: StepClock,
   ): Promise<StepOutcome> {
     const { training, accumulation } = this.assembly;
+    const outcomes: StepOutcome[] = [];
     for (let micro = 1; ; micro++) {
       const batch = await clock.waiting(async () => (await batches.next()).value as ViewBatch);
       for (const { index, by, reason } of batch.replaced) {
         const item = this.assembly.dataset.item(index);
         this.logger.warn(`${item.id} cannot be read (${reason}); image ${by} stands in for it`, item.id);
       }
-      const kind = accumulation === 1 ? "train" : micro < accumulation ? "accumulate" : "apply";
+      const kind = this.kindOf(micro);
       const outcome = await training.step(kind, batch, progress);
       if (!outcome.finite) {
+        await this.save(progress.step);
         const origin = await training.firstNonFinite(kind, batch, progress);
         const terms = Object.keys(outcome.scalars).filter((n) => n.startsWith("loss/") && !Number.isFinite(outcome.scalars[n]!));
-        await this.save(progress.step);
         throw errors.notFinite(progress.step, terms, origin);
       }
-      if (micro === accumulation) return outcome;
+      outcomes.push(outcome);
+      if (micro === accumulation) return meanOf(outcomes);
     }
+  }
+
+  /** What the micro-batch of this number does, from 1. */
+  private kindOf(micro: number): StepKind {
+    const { accumulation } = this.assembly;
+    if (accumulation === 1) return "train";
+    return micro < accumulation ? "accumulate" : "apply";
   }
 
   private report(progress: Progress, outcome: StepOutcome, clock: StepClock): void {
@@ -243,9 +257,10 @@ class TrainRun {
     const { config, hooks, run } = this.assembly;
     const epoch = step / run.stepsPerEpoch;
     const { everyEpochs } = config.evaluation.knn;
+    // First what must not be lost, then what can fail.
+    if (!last && epoch % config.checkpoint.everyEpochs === 0) await this.save(step);
     if (!last && everyEpochs > 0 && epoch % everyEpochs === 0) await this.evaluate(step);
     await hooks.afterEpoch.promise(this.epochContext(step, last));
-    if (!last && epoch % config.checkpoint.everyEpochs === 0) await this.save(step);
   }
 
   private async evaluate(step: number): Promise<void> {
@@ -284,6 +299,16 @@ class TrainRun {
         this.observer.evaluation?.({ results: [], scalars: { [name]: value }, found: [] }, this.progressAt(step)),
     };
   }
+}
+
+/** An update's figures: means over its micro-batches, but the norm of the summed gradient. */
+function meanOf(outcomes: readonly StepOutcome[]): StepOutcome {
+  const last = outcomes.at(-1)!;
+  const scalars = Object.entries(last.scalars).map(([name, value]) => {
+    if (name === stepOutputs.gradientNorm) return [name, value] as const;
+    return [name, outcomes.reduce((sum, { scalars }) => sum + scalars[name]!, 0) / outcomes.length] as const;
+  });
+  return { finite: last.finite, scalars: Object.fromEntries(scalars) };
 }
 
 /** Speed, waiting and time left, smoothed over recent steps. */

@@ -130,7 +130,12 @@ describe("plugin registry", () => {
         /default export is \[class Plugin\]/,
       ],
       ["a name in capitals", source("MyRelation"), "PLUGIN_SHAPE", /its name is "MyRelation"/],
-      ["another contract", source("future").replace('"^1"', '"^2"'), "PLUGIN_API", /version \^2 .* has \^1/],
+      [
+        "another contract",
+        source("future").replace('"^1"', '"^2"'),
+        "PLUGIN_API",
+        /version "\^2" .* has \^1/,
+      ],
       [
         "a schema that is none",
         source("bare").replace(/z\.strictObject\(.*\),/, "{ weight: 1 },"),

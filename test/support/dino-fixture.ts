@@ -115,7 +115,10 @@ export interface FixtureTrainingOptions {
 }
 
 /** The fixture's method on an engine, with the fixture's initial weights. */
-export async function fixtureTraining(engine: Engine, options: FixtureTrainingOptions = {}): Promise<Training> {
+export async function fixtureTraining(
+  engine: Engine,
+  options: FixtureTrainingOptions = {},
+): Promise<Training> {
   const hooks = createHooks();
   for (const use of [fixtureViews(), dino(dinoOptions)]) {
     const { manifest, apply } = use.definition;

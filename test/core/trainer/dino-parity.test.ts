@@ -4,7 +4,14 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { Engine } from "../../../core/engine/engine.ts";
 import { AdamW, clipByNorm } from "../../../core/trainer/optimizer.ts";
 import type { Training } from "../../../core/trainer/training.ts";
-import { batch, fixture, fixtureTraining, golden, officialName, settings } from "../../support/dino-fixture.ts";
+import {
+  batch,
+  fixture,
+  fixtureTraining,
+  golden,
+  officialName,
+  settings,
+} from "../../support/dino-fixture.ts";
 import { engineKinds, makeEngine } from "../../support/engines.ts";
 
 const { epoch, it: step } = golden.config;
@@ -103,7 +110,10 @@ for (const kind of engineKinds) {
       });
       const after = await saved(engine, training);
       for (const { name } of training.state.trainable) {
-        const { error } = compare(after.get(`student/${name}`)!, fixture(`dino/after.student.${official(name)}`).values);
+        const { error } = compare(
+          after.get(`student/${name}`)!,
+          fixture(`dino/after.student.${official(name)}`).values,
+        );
         assert.ok(error <= 1e-6, `${name}: ${error}`);
       }
     });

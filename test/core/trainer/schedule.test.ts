@@ -39,7 +39,10 @@ describe("cosineSchedule", () => {
     const { epochs, niter_per_ep, warmup_epochs, min_lr, wd, wd_end, momentum } = small.config;
     const total = epochs! * niter_per_ep!;
     const steps = Array.from({ length: total }, (_, step) => step);
-    assertEqual(steps.map(cosineSchedule(small.base_lr, min_lr!, total, warmup_epochs! * niter_per_ep!)), small.lr);
+    assertEqual(
+      steps.map(cosineSchedule(small.base_lr, min_lr!, total, warmup_epochs! * niter_per_ep!)),
+      small.lr,
+    );
     assertEqual(steps.map(cosineSchedule(wd!, wd_end!, total)), small.wd);
     assertEqual(steps.map(cosineSchedule(momentum!, 1, total)), small.momentum);
   });

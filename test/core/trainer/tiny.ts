@@ -4,7 +4,7 @@ import type { ViewBatch } from "../../../core/data/pipeline.ts";
 import type { Engine } from "../../../core/engine/engine.ts";
 import { RelataError } from "../../../core/errors.ts";
 import { createHooks, type Hooks } from "../../../core/hooks.ts";
-import { definePlugin, z, type PluginUse } from "../../../core/plugin.ts";
+import { definePlugin, tf, z, type PluginUse } from "../../../core/plugin.ts";
 import { Random } from "../../../core/random.ts";
 import { AdamW, type Optimizer } from "../../../core/trainer/optimizer.ts";
 import { Training, type TrainingSettings } from "../../../core/trainer/training.ts";
@@ -114,7 +114,7 @@ export const learnsOnes = plugin("ones", (hooks, name) => {
       outputs: { cls: true },
     });
     hooks.loss.tap(name, (losses, { output }) =>
-      losses.add(name, 1, output(pass).clsToken!.sub(1).square().mean()),
+      losses.add(name, 1, tf.mean(tf.square(tf.sub(output(pass).clsToken!, 1)))),
     );
   });
 });
@@ -130,7 +130,13 @@ export function tinyBatch({ declarations: { run, views } }: Training, key = 0): 
   const rects = views.map((group) => {
     const values = Array.from({ length: rows(group) }, () => {
       const [width, height] = [random.uniform(10, 60), random.uniform(10, 60)];
-      return [random.uniform(0, 64 - width), random.uniform(0, 64 - height), width, height, random.integer(0, 1)];
+      return [
+        random.uniform(0, 64 - width),
+        random.uniform(0, 64 - height),
+        width,
+        height,
+        random.integer(0, 1),
+      ];
     });
     return [group.group, Float32Array.from(values.flat())] as const;
   });
@@ -171,5 +177,7 @@ export function distance(a: ArrayLike<number>, b: ArrayLike<number>): number {
 /** For assert.rejects and assert.throws: the code, and words of the message. */
 export function coded(code: string, ...words: readonly string[]): (error: unknown) => boolean {
   return (error) =>
-    error instanceof RelataError && error.code === code && words.every((word) => error.message.includes(word));
+    error instanceof RelataError &&
+    error.code === code &&
+    words.every((word) => error.message.includes(word));
 }

@@ -1,0 +1,142 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import sharp from "sharp";
+import { readMetrics } from "../../core/report/metrics-log.ts";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+
+/** A plugin as a user writes it, beside the config. */
+const PLUGIN = `
+  import { definePlugin, tf, z } from "relata/plugin";
+  import { RelataError } from "relata";
+  if (typeof RelataError !== "function") throw new Error("relata has no RelataError");
+  export default definePlugin(
+    { name: "shrink", api: "^1", summary: "A small penalty.", options: z.strictObject({ weight: z.number() }) },
+    (hooks, { name, options }) => {
+      hooks.setup.tap(name, (setup) => {
+        const pass = setup.pass({ network: setup.network("student"), views: "global", outputs: { cls: true } });
+        hooks.loss.tap(name, (losses, step) => {
+          losses.add(name, options.weight, tf.mean(tf.square(step.output(pass).clsToken!)));
+        });
+      });
+    },
+  );`;
+
+const PROGRAM = `
+  import { defineConfig, RelataError, train, type RunSummary } from "relata";
+  import dino from "relata/plugins/dino";
+  const config = defineConfig({
+    data: { path: "./images" },
+    train: { epochs: -1, batchSize: 4 },
+    plugins: ["multi-crop", dino({ outDim: 64 })],
+  });
+  try {
+    const summary: RunSummary = await train(config);
+    console.log(summary.folder);
+  } catch (error) {
+    if (error instanceof RelataError) console.log(error.code);
+  }`;
+
+const CONFIG = {
+  data: { path: "./images", workers: 1 },
+  backbone: { arch: "vit", embedDim: 32, depth: 2, numHeads: 2, patchSize: 8 },
+  train: { epochs: 1, batchSize: 4, maxSteps: 2 },
+  plugins: [
+    { use: "multi-crop", with: { globalCrops: { size: 32 }, localCrops: { count: 2, size: 16 } } },
+    { use: "dino", with: { outDim: 64, hiddenDim: 32, bottleneckDim: 16 } },
+    { use: "./shrink.ts", with: { weight: 0.1 } },
+  ],
+};
+
+describe("the installed package", function () {
+  this.timeout(600_000);
+  let project: string;
+
+  function run(folder: string, program: string, ...args: string[]): string {
+    const { status, stdout, stderr } = spawnSync(program, args, { cwd: folder, encoding: "utf8" });
+    assert.equal(status, 0, `${program} ${args.join(" ")}\n${stdout}${stderr}`);
+    return stdout;
+  }
+
+  before(() => {
+    project = mkdtempSync(join(tmpdir(), "relata-package-"));
+    run(root, process.execPath, "scripts/build.mjs");
+    const packed = JSON.parse(run(root, "npm", "pack", "--json", "--pack-destination", project)) as [
+      { filename: string },
+    ];
+    writeFileSync(join(project, "package.json"), JSON.stringify({ name: "user", private: true }));
+    // Install scripts run, as they do for anybody who did not forbid them.
+    run(project, "npm", "install", "--ignore-scripts=false", "--no-audit", "--no-fund", packed[0].filename);
+  });
+  after(() => rmSync(project, { recursive: true }));
+
+  it("holds compiled code and nothing of tests or tools", () => {
+    const own = readdirSync(join(project, "node_modules/relata")).sort();
+    assert.deepEqual(own, ["CHANGELOG.md", "LICENSE", "README.md", "bin", "dist", "package.json"]);
+    const compiled = readdirSync(join(project, "node_modules/relata/dist")).sort();
+    assert.deepEqual(compiled, ["cli", "core", "index.d.ts", "index.js", "plugins", "registry"]);
+  });
+
+  it("does not bring tfjs-node-gpu, whose kernel layer is inside", () => {
+    const installed = readdirSync(join(project, "node_modules/@tensorflow"));
+    assert.deepEqual(installed.sort(), ["tfjs-backend-cpu", "tfjs-core"]);
+    const layer = readFileSync(
+      join(project, "node_modules/relata/dist/core/engine/kernel-layer.cjs"),
+      "utf8",
+    );
+    assert.match(
+      layer.slice(0, 300),
+      /^\/\* The kernel layer of @tensorflow\/tfjs-node-gpu .* Apache-2\.0 licence/s,
+    );
+    const required = [...layer.matchAll(/require\("([^".]+)"\)/g)].map(([, name]) => name);
+    assert.deepEqual([...new Set(required)].sort(), ["@tensorflow/tfjs-core", "node:util", "os", "util"]);
+  });
+
+  it("shows help", () => {
+    assert.match(run(project, "npx", "relata", "--help"), /Usage: relata/);
+  });
+
+  it("trains as the sources do, with a plugin beside the config", async () => {
+    mkdirSync(join(project, "images"));
+    for (let i = 0; i < 8; i++) {
+      const background = { r: 30 * i, g: 255 - 30 * i, b: 128 };
+      const image = sharp({ create: { width: 40, height: 40, channels: 3, background } });
+      await image.png().toFile(join(project, "images", `${i}.png`));
+    }
+    writeFileSync(join(project, "shrink.ts"), PLUGIN);
+    writeFileSync(join(project, "run.json"), JSON.stringify(CONFIG));
+    const output = run(project, "npx", "relata", "train", "run.json", "--out", "installed");
+    assert.match(output, /finished after 2 steps/);
+    run(project, process.execPath, join(root, "bin/relata.js"), "train", "run.json", "--out", "sources");
+    const [installed, sources] = ["installed", "sources"].map((folder) => {
+      assert.ok(existsSync(join(project, folder, "report.html")));
+      return readMetrics(join(project, folder, "metrics.jsonl")).slice(0, 2);
+    });
+    for (const [step, record] of installed!.entries()) {
+      for (const name of ["loss", "loss/dino", "loss/shrink", "gradNorm"]) {
+        const [got, want] = [record[name]!, sources![step]![name]!];
+        assert.ok(Math.abs(got - want) <= 1e-5 * Math.abs(want), `${name} of step ${step}: ${got}, ${want}`);
+      }
+    }
+  });
+
+  it("is a library with types", () => {
+    writeFileSync(join(project, "program.mts"), PROGRAM);
+    const options =
+      "--noEmit --strict --skipLibCheck --module nodenext --target es2023 --lib es2023,dom".split(" ");
+    run(project, process.execPath, join(root, "node_modules/typescript/bin/tsc"), ...options, "program.mts");
+    assert.equal(run(project, process.execPath, "--import", "tsx", "program.mts"), "CONFIG_INVALID\n");
+  });
+});

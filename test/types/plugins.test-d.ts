@@ -1,0 +1,81 @@
+/** Types of plugins, their options and hooks: what must compile and what must not. Checked by `tsc`, never run. */
+import { definePlugin, tf, z, type Hooks, type PluginUse } from "../../core/plugin.ts";
+import dino from "../../plugins/dino/index.ts";
+import multiCrop from "../../plugins/multi-crop/index.ts";
+
+const own = definePlugin(
+  {
+    name: "own",
+    api: "^1",
+    summary: "",
+    options: z.strictObject({
+      weight: z.number().default(1),
+      mode: z.enum(["a", "b"]),
+      from: z.string().optional(),
+    }),
+  },
+  (hooks, { name, options }) => {
+    // Options have their defaults here.
+    const { weight, mode, from }: { weight: number; mode: "a" | "b"; from?: string } = options;
+    hooks.loss.tap(name, (losses, { labels }) => losses.add(mode, weight, labels));
+    // @ts-expect-error -- it may be left out
+    const required: string = from;
+    // @ts-expect-error -- there is no such option
+    void options.weigth;
+    void required;
+  },
+);
+
+const uses: PluginUse[] = [
+  own({ mode: "a" }),
+  own({ mode: "b", weight: 2 }),
+  dino(),
+  dino({ weight: 1.65, outDim: 8192 }),
+  multiCrop({ localCrops: { count: 10, scale: [0.05, 0.4] } }),
+];
+
+// @ts-expect-error -- an option's name
+own({ mode: "a", weigth: 2 });
+// @ts-expect-error -- an option's type
+own({ mode: "a", weight: "2" });
+// @ts-expect-error -- a choice
+own({ mode: "c" });
+// @ts-expect-error -- an option without a default is left out
+own({ weight: 2 });
+// @ts-expect-error -- an option's name, of a plugin of relata
+dino({ weigth: 1 });
+// @ts-expect-error -- an option's type, of a plugin of relata
+dino({ outDim: "many" });
+// @ts-expect-error -- a name in a nested object
+multiCrop({ localCrops: { cuont: 1 } });
+// @ts-expect-error -- a plugin is not a use of it
+const notCalled: PluginUse = dino;
+
+definePlugin(
+  // @ts-expect-error -- another version of the contract
+  { name: "old", api: "^0", summary: "", options: z.strictObject({}) },
+  () => {},
+);
+definePlugin(
+  // @ts-expect-error -- the options are a schema
+  { name: "bare", api: "^1", summary: "", options: { weight: 1 } },
+  () => {},
+);
+
+declare const hooks: Hooks;
+hooks.embed.tap("a", (patchTokens) => tf.mul(patchTokens, 2));
+hooks.setup.tapPromise("a", async (setup) => void setup.network("teacher"));
+// @ts-expect-error -- a waterfall passes its value on
+hooks.embed.tap("a", () => {});
+// @ts-expect-error -- a value of another rank
+hooks.embed.tap("a", () => tf.scalar(1));
+// @ts-expect-error -- a synchronous hook waits for nobody
+export type NoTapPromise = Hooks["loss"]["tapPromise"];
+// @ts-expect-error -- only relata calls a network by a new name without saying what it follows
+hooks.setup.tap("a", (setup) => void setup.network("momentum"));
+// @ts-expect-error -- sinks are written, not read
+hooks.loss.tap("a", (losses) => void losses.total);
+// @ts-expect-error -- hooks are not replaced
+hooks.loss = hooks.relation;
+
+export { notCalled, uses };
