@@ -1,33 +1,19 @@
 import js from "@eslint/js";
 import { defineConfig, globalIgnores } from "eslint/config";
-import importX from "eslint-plugin-import-x";
 import ts from "typescript-eslint";
-
-/** Which folders the files of a folder may not import from: imports go one way. */
-const direction = [
-  // cli -> registry -> plugins -> core/plugin.ts -> core
-  { target: "./core", from: ["./plugins", "./registry", "./cli", "./index.ts"] },
-  { target: "./plugins", from: ["./registry", "./cli", "./index.ts"] },
-  { target: "./registry", from: ["./cli", "./index.ts"] },
-  { target: "./cli", from: ["./index.ts"] },
-  { target: "./index.ts", from: ["./cli"] },
-  // Only tests know of tests.
-  { target: "./{core,plugins,registry,cli,benchmarks,examples}/**/*", from: ["./test"] },
-  // A plugin sees what its author in another package would see.
-  { target: "./plugins", from: "./core", except: ["./plugin.ts", "./testing"] },
-  // These run in a browser too.
-  { target: "./core/vit", from: "./core", except: ["./vit", "./math", "./backbone.ts"] },
-  { target: "./core/math", from: "./core", except: ["./math"] },
-];
+import { importDirection } from "./scripts/import-direction.mjs";
 
 export default defineConfig(
   globalIgnores(["dist", "runs", "test/fixtures"]),
   js.configs.recommended,
+  { rules: { eqeqeq: "error" } },
   {
     files: ["**/*.ts"],
     extends: [ts.configs.recommendedTypeChecked],
+    plugins: { relata: { rules: { "import-direction": importDirection } } },
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
     rules: {
+      "relata/import-direction": "error",
       "@typescript-eslint/consistent-type-imports": "error",
       "@typescript-eslint/no-unused-vars": ["error", { varsIgnorePattern: "^_$", argsIgnorePattern: "^_" }],
       "@typescript-eslint/switch-exhaustiveness-check": [
@@ -44,14 +30,7 @@ export default defineConfig(
         "error",
         { object: "Math", property: "random", message: "Draw from core/random.ts: runs must repeat." },
       ],
-      eqeqeq: "error",
     },
-  },
-  {
-    files: ["**/*.ts"],
-    plugins: { "import-x": importX },
-    settings: { "import-x/resolver-next": [importX.createNodeResolver({ extensions: [".ts", ".js"] })] },
-    rules: { "import-x/no-restricted-paths": ["error", { zones: direction }] },
   },
   {
     files: ["core/{math,vit}/**/*.ts"],
@@ -68,7 +47,11 @@ export default defineConfig(
   },
   {
     files: ["test/**/*.ts"],
-    rules: { "@typescript-eslint/require-await": "off", "@typescript-eslint/unbound-method": "off" },
+    rules: {
+      "@typescript-eslint/require-await": "off",
+      "@typescript-eslint/unbound-method": "off",
+      "no-restricted-properties": "off",
+    },
   },
   {
     files: ["**/*.{js,mjs,cjs}"],
@@ -78,8 +61,7 @@ export default defineConfig(
     files: ["bin/*.js", "**/*.cjs"],
     languageOptions: {
       sourceType: "commonjs",
-      globals: { require: "readonly", module: "writable", exports: "writable", __dirname: "readonly" },
+      globals: { require: "readonly", exports: "writable", __dirname: "readonly" },
     },
-    rules: { "@typescript-eslint/no-require-imports": "off" },
   },
 );

@@ -1,10 +1,11 @@
 /** The process of the CLI. */
 import { runCli } from "./program.ts";
 
-// A reader that has seen enough, such as `relata runs | head`, is no failure.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  // A reader that has seen enough, such as `relata runs | head`, is no failure.
   if (error.code === "EPIPE") process.exit(0);
-  throw error;
+  // The terminal was closed: what is under way is still saved.
+  if (error.code !== "EIO") throw error;
 });
 
 const exitCode = await runCli(process.argv.slice(2));

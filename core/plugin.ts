@@ -79,4 +79,5 @@ export { cosineSchedule, linearWarmup } from "./trainer/schedule.ts";
 export type * from "./contexts.ts";
 export type { Hooks } from "./hooks.ts";
 export { Random } from "./random.ts";
+export { errors } from "./errors.ts";
 export * from "./tokens.ts";

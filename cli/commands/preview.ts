@@ -5,7 +5,7 @@ import type { ViewSample } from "../../core/report/report-data.ts";
 import type { CliContext } from "../context.ts";
 import { loadRun, type ConfigOptions } from "../load-run.ts";
 import { theme } from "../theme.ts";
-import { wholeNumber, withConfigOptions } from "./train.ts";
+import { presetOption, wholeNumber, withConfigOptions } from "./train.ts";
 
 interface PreviewOptions extends ConfigOptions {
   readonly samples: number;
@@ -16,7 +16,7 @@ export function previewCommand(context: CliContext): Command {
   return withConfigOptions(new Command("preview"))
     .description("draw what the networks would see: each image with its crops, and the augmented views")
     .argument("[config]", "a config file")
-    .option("--preset <name>", "a config that comes with relata, instead of a file")
+    .addOption(presetOption())
     .option("--samples <n>", "images", wholeNumber, 6)
     .option("--out <file>", "the picture", "preview.png")
     .action(async (file: string | undefined, options: PreviewOptions) => {

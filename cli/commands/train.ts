@@ -1,5 +1,6 @@
-import { Command, InvalidArgumentError } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { relative } from "node:path";
+import { presets } from "../../core/config/presets.ts";
 import { errors } from "../../core/errors.ts";
 import type { RunFolder } from "../../core/run/folder.ts";
 import type { RunSummary } from "../../core/run/run.ts";
@@ -20,9 +21,13 @@ export function trainCommand(context: CliContext): Command {
   return withTrainOptions(new Command("train"))
     .description("train a run, and write its folder: config, metrics, checkpoints, evaluation, report")
     .argument("[config]", "a config file: .yaml, .json, .ts or .js")
-    .option("--preset <name>", "a config that comes with relata, instead of a file")
+    .addOption(presetOption())
     .option("--resume [run]", "go on with the run in this folder (default: the newest that did not finish)")
     .action((config: string | undefined, options: TrainCommandOptions) => runTrain(context, config, options));
+}
+
+export function presetOption(): Option {
+  return new Option("--preset <name>", `a config that comes with relata: ${Object.keys(presets).join(", ")}`);
 }
 
 /** The options that every command has that takes a config. */

@@ -23,20 +23,20 @@ export const presets: Readonly<Record<string, Preset>> = {
     config: {
       name: "dino-emoji",
       data: { dataset: "emoji" },
-      backbone: { arch: "vit-tiny", depth: 6, patchSize: 8 },
-      train: { epochs: 30, batchSize: 64, lr: 4e-3, warmupEpochs: 1 },
-      teacher: { momentum: 0.994 },
-      evaluation: { knn: { everyEpochs: 6 } },
+      backbone: { arch: "vit", embedDim: 128, depth: 4, numHeads: 4, patchSize: 8 },
+      train: { epochs: 16, batchSize: 64, lr: 4e-3, warmupEpochs: 1 },
+      teacher: { momentum: 0.99 },
+      evaluation: { knn: { everyEpochs: 4 } },
       plugins: [
         {
           use: "multi-crop",
           with: {
-            globalCrops: { size: 32 },
-            localCrops: { count: 4, size: 16, scale: [0.15, 0.5] },
+            globalCrops: { size: 64 },
+            localCrops: { count: 4, size: 32, scale: [0.15, 0.5] },
             colour: { firstGlobal: faint(0.3), otherGlobals: faint(0.1), local: faint(0.1) },
           },
         },
-        { use: "dino", with: { outDim: 2048, hiddenDim: 512, bottleneckDim: 128 } },
+        { use: "dino", with: { outDim: 1024, hiddenDim: 512, bottleneckDim: 128 } },
       ],
     },
   },

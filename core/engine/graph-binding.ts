@@ -4,7 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import { errors } from "../errors.ts";
-import { isDeclaredConstant } from "../math/ambient.ts";
+import { isDeclaredConstant, isFloat32Island } from "../math/ambient.ts";
 import { currentScope, pluginOf } from "../scopes.ts";
 import { computeType, type Precision } from "./autocast.ts";
 import { asHostArray, attr, bindingConstants } from "./binding.ts";
@@ -121,6 +121,10 @@ export class GraphBinding implements Binding {
     if (statefulOp.test(op) && !statelessRandom.test(op)) {
       throw errors.statefulOp(pluginOf(currentScope()), currentScope(), op);
     }
+    // tfjs also casts what is float32 already, or bf16 that it takes for float32.
+    if (op === "Cast" && isFloat(this.tensor(inputs[0]!, op).dtype) && isToFloat(attributes)) {
+      return [this.metadata(this.cast(inputs[0]!, DataType.FLOAT))];
+    }
     const columnSum = this.columnSum(op, inputs);
     if (columnSum !== undefined) return [this.metadata(columnSum)];
     const [ids, typed] = this.autocast(op, attributes, inputs);
@@ -167,7 +171,7 @@ export class GraphBinding implements Binding {
       if (!shape || shape.some((size) => size < 0)) {
         throw errors.dynamicShape(pluginOf(currentScope()), currentScope(), op);
       }
-      if (dtype === DataType.FLOAT || dtype === DataType.BFLOAT16) {
+      if (isFloat(dtype)) {
         this.floats.push({ name, op, scope: currentScope(), output, dtype });
       }
       return this.register({ output, dtype, shape });
@@ -244,9 +248,9 @@ export class GraphBinding implements Binding {
   }
 
   private cast(id: number, to: number): number {
-    const from = this.tensor(id, "Cast").dtype;
-    if (from === to || (from !== DataType.FLOAT && from !== DataType.BFLOAT16)) return id;
-    const key = `${id}|${to}`;
+    const { dtype: from, output } = this.tensor(id, "Cast");
+    if (from === to || !isFloat(from)) return id;
+    const key = `${outputKey(output)}|${to}`;
     let cast = this.casts.get(key);
     if (cast === undefined) {
       cast = this.addNode("Cast", [attr.type("SrcT", from), attr.type("DstT", to)], [id], 1)[0]!;
@@ -279,7 +283,7 @@ export class GraphBinding implements Binding {
 
   /** Sums the rows of a bf16 matrix (a bias gradient) as a product with ones: float32 inside, several times faster. */
   private columnSum(op: string, ids: readonly number[]): number | undefined {
-    if (op !== "Sum") return undefined;
+    if (op !== "Sum" || isFloat32Island()) return undefined;
     const [x, axes] = ids.map((id) => this.tensor(id, op));
     if (x!.dtype !== DataType.BFLOAT16 || x!.shape.length !== 2) return undefined;
     if (axes!.constant?.length !== 1 || axes!.constant[0] !== 0) return undefined;
@@ -301,6 +305,11 @@ export class GraphBinding implements Binding {
     return this.addNode("Reshape", reshape, [this.cast(sums, DataType.FLOAT), shape], 1)[0]!;
   }
 }
+
+const isFloat = (dtype: number): boolean => dtype === DataType.FLOAT || dtype === DataType.BFLOAT16;
+
+const isToFloat = (attributes: readonly OpAttribute[]): boolean =>
+  attributes.some(({ name, value }) => name === "DstT" && value === DataType.FLOAT);
 
 function outputKey(output: NodeOutput): string {
   return `${output.oper}:${output.index}`;

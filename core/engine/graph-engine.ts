@@ -127,7 +127,10 @@ export class GraphEngine implements Engine {
     this.session = new Session(this.graph, config);
     const devices = this.session.devices();
     const gpu = devices.find((d) => d.type === "GPU");
-    if (device === "gpu" && !gpu) throw errors.gpuUnavailable(devices.map((d) => d.name));
+    if (device === "gpu" && !gpu) {
+      this.close();
+      throw errors.gpuUnavailable(devices.map((d) => d.name));
+    }
     this.description = {
       kind: "graph",
       backend: "tensorflow",

@@ -50,7 +50,7 @@ export class Graph {
     const { api } = this;
     const tensor = allocateTensor(api, dtype, shape, values);
     const description = api.TF_NewOperation(this.pointer, "Const", name) as Pointer;
-    withStatus(api, (status) => api.TF_SetAttrTensor(description, "value", tensor, status));
+    withStatus(api, (status) => void api.TF_SetAttrTensor(description, "value", tensor, status));
     api.TF_DeleteTensor(tensor);
     api.TF_SetAttrType(description, "dtype", dtype);
     this.nodeCount++;

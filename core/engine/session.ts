@@ -175,8 +175,8 @@ export class Session {
   }
 
   close(): void {
-    withStatus(this.api, (status) => this.api.TF_CloseSession(this.pointer, status));
-    withStatus(this.api, (status) => this.api.TF_DeleteSession(this.pointer, status));
+    withStatus(this.api, (status) => void this.api.TF_CloseSession(this.pointer, status));
+    withStatus(this.api, (status) => void this.api.TF_DeleteSession(this.pointer, status));
   }
 }
 

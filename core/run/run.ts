@@ -94,11 +94,12 @@ function methodName(plugins: readonly ResolvedPlugin[]): string {
   return names.join("-") || "run";
 }
 
-/** The config as JSON, every plugin with all of its options. */
+/** The config as JSON, with all options of every plugin that has its name from relata. */
 function writtenConfig(config: ResolvedConfig, plugins: readonly ResolvedPlugin[]): object {
-  const entries = config.plugins.map((entry, i) => {
-    const { definition, options } = plugins[i]!;
-    return { use: "use" in entry ? entry.use : definition.manifest.name, with: options };
+  const entries = config.plugins.map((entry) => {
+    const use = "use" in entry ? entry.use : entry.definition.manifest.name;
+    const plugin = plugins.find(({ definition }) => definition.manifest.name === use);
+    return { use, with: plugin?.options ?? ("with" in entry ? entry.with : {}) };
   });
   return { ...config, plugins: entries };
 }

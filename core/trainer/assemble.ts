@@ -16,6 +16,7 @@ import type { Logger } from "../logger.ts";
 import type { PluginDefinition } from "../plugin.ts";
 import { BACKBONE, CHECKPOINTS, DATASET, ENGINE, LOGGER, OPTIMIZER } from "../tokens.ts";
 import { VisionTransformer } from "../vit/vit.ts";
+import { asPlugin } from "./as-plugin.ts";
 import { FolderCheckpoints } from "./checkpoint.ts";
 import { AdamW } from "./optimizer.ts";
 import { Training } from "./training.ts";
@@ -72,8 +73,9 @@ export async function assemble(
   container.bind(OPTIMIZER, () => new AdamW({ ...train.adam, decayBiases: train.decayBiases }));
   container.bind(BACKBONE, () => makeBackbone(config, views));
   for (const { definition, options } of plugins) {
-    const parts = definition.apply(hooks, { name: definition.manifest.name, options });
-    parts?.services?.(container);
+    const { name } = definition.manifest;
+    const parts = asPlugin(name, "apply", () => definition.apply(hooks, { name, options }));
+    asPlugin(name, "services", () => parts?.services?.(container));
   }
   const views = hooks.views.call([]);
   if (views.length === 0) throw errors.noViews();

@@ -24,8 +24,9 @@ import type {
   VariableOptions,
   ViewGroupSpec,
 } from "../contexts.ts";
-import { errors, RelataError } from "../errors.ts";
-import { currentScope, pluginOf, withScope } from "../scopes.ts";
+import { errors } from "../errors.ts";
+import { currentScope, pluginOf } from "../scopes.ts";
+import { asPlugin } from "./as-plugin.ts";
 
 /** A weight of the student, with a twin in each following network unless it is the student's alone. */
 export interface ParameterDeclaration extends VariableHandle {
@@ -291,13 +292,7 @@ export class Declarations implements SetupContext {
   /** A function that a plugin hands over to be called at each step, with its failures in the plugin's name. */
   private blaming<A, R>(what: "schedule" | "input" | "phase", run: (argument: A) => R): (argument: A) => R {
     const plugin = this.plugin();
-    return (argument) => {
-      try {
-        return withScope(`${plugin}/${what}`, () => run(argument));
-      } catch (error) {
-        throw error instanceof RelataError ? error : errors.pluginThrew(plugin, what, error).because(error);
-      }
-    };
+    return (argument) => asPlugin(plugin, what, () => run(argument));
   }
 
   private qualified(name: string): string {

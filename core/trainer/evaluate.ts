@@ -1,5 +1,5 @@
 /** Evaluates a run's network by the protocols that fit its dataset. */
-import type { Dataset } from "../data/dataset.ts";
+import { evenlySpaced, type Dataset } from "../data/dataset.ts";
 import type { EmojiDataset } from "../data/emoji.ts";
 import { augmentedBatches, centeredBatches, type EvaluationBatch } from "../data/evaluation.ts";
 import { Evaluator, knnTask, retrievalTask, type Evaluation, type ImageSet } from "../eval/evaluator.ts";
@@ -46,8 +46,9 @@ async function emojiTasks(assembly: Assembly, dataset: EmojiDataset, size: numbe
   const { config } = assembly;
   const { seed, evaluation } = config;
   const crop = `whole image at ${size} px`;
-  const google = await loadSet(assembly, "Google emoji", dataset.google, size);
-  const twitter = await loadSet(assembly, "Twitter emoji", dataset.twitter, size);
+  const emoji = Math.max(1, Math.floor((evaluation.limit ?? Infinity) / 2));
+  const google = await loadSet(assembly, "Google emoji", evenlySpaced(dataset.google, emoji), size);
+  const twitter = await loadSet(assembly, "Twitter emoji", evenlySpaced(dataset.twitter, emoji), size);
   const labels = (indices: readonly number[]) => indices.map((i) => dataset.item(i).label ?? 0);
   return [
     knnTask({
@@ -146,10 +147,13 @@ async function collect(
   const imageBytes = set.size ** 2 * set.channels;
   const parts: Uint8Array[] = [];
   const indices: number[] = [];
-  for await (const { pixels, count, indices: shown } of batches) {
+  let unreadable: Error | undefined;
+  for await (const { pixels, count, indices: shown, skipped } of batches) {
     parts.push(pixels.subarray(0, count * imageBytes));
     indices.push(...shown);
+    unreadable ??= skipped[0]?.error;
   }
+  if (unreadable && indices.length === 0) throw unreadable;
   const pixels = new Uint8Array(Buffer.concat(parts));
   const captions = indices.map((i) => dataset.item(i).id);
   return { images: { ...set, pixels, count: indices.length, captions }, indices };

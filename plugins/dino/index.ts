@@ -4,6 +4,7 @@
  */
 import {
   definePlugin,
+  errors,
   linearWarmup,
   ProjectionMlp,
   PrototypeLayer,
@@ -49,6 +50,8 @@ export default definePlugin(
       const student = setup.network("student");
       const teacher = setup.network("teacher");
       const teacherPass = setup.pass({ network: teacher, views: globalViews, outputs: { cls: true } });
+      const viewCount = setup.views.reduce((sum, { count }) => sum + count, 0);
+      if (viewCount === 1) throw errors.noViewPairs(name, globalViews);
       // The global views first: a view and the teacher's view of the same crop have the same index.
       const groups = [...setup.views].sort((a, b) => Number(b.group === globalViews) - Number(a.group === globalViews));
       const studentPasses = groups.map(({ group }) =>

@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import sharp from "sharp";
 
 const path = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 const SOURCES = ["--import", "tsx", "--conditions=relata-source"];
@@ -91,5 +95,53 @@ describe("the CLI's process", function () {
       { after: "stopping", waitMs: 600, signal: "SIGINT" },
     ]);
     assert.deepEqual(end, { code: 130, output: "working\nstopping\n" });
+  });
+
+  it("saves a run that a signal to the launcher stops", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "relata-process-"));
+    try {
+      for (let i = 0; i < 2; i++) {
+        const image = sharp({
+          create: { width: 16, height: 16, channels: 3, background: { r: 99 * i, g: 0, b: 0 } },
+        });
+        await image.png().toFile(join(folder, `${i}.png`));
+      }
+      const config = {
+        data: { path: ".", workers: 0 },
+        backbone: { arch: "vit", embedDim: 8, depth: 1, numHeads: 2, patchSize: 8 },
+        train: { epochs: 100_000, batchSize: 2, engine: "eager", backend: "cpu" },
+        plugins: [
+          { use: "multi-crop", with: { globalCrops: { size: 16 }, localCrops: { count: 0 } } },
+          { use: "dino", with: { outDim: 8, hiddenDim: 8, bottleneckDim: 4 } },
+        ],
+      };
+      writeFileSync(join(folder, "run.json"), JSON.stringify(config));
+      const child = spawn(
+        process.execPath,
+        [path("../../bin/relata.js"), "train", "run.json", "--out", "out"],
+        {
+          cwd: folder,
+        },
+      );
+      let output = "";
+      for (const stream of [child.stdout, child.stderr]) {
+        stream.on("data", (data: Buffer) => {
+          // Two signals at once are what a terminal's Ctrl-C becomes on its way through npm and the launcher.
+          if (!output.includes("step 1/") && String(data).includes("step 1/")) {
+            child.kill("SIGINT");
+            child.kill("SIGTERM");
+          }
+          output += String(data);
+        });
+      }
+      const code = await new Promise<number | null>((done) => child.on("close", done));
+      assert.ok(code === 130 || code === 143, output);
+      assert.match(output, /stopping: [^]*stopped after \d+ steps?\n[^]*npx relata train --resume out\n$/);
+      const run = JSON.parse(readFileSync(join(folder, "out/run.json"), "utf8")) as { status: string };
+      assert.equal(run.status, "stopped");
+      assert.equal(readdirSync(join(folder, "out/checkpoints")).length, 2);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 });

@@ -71,7 +71,7 @@ describe("checkpoints in a folder", () => {
 
   it("do not exist before the JSON is in its place: what a crash leaves behind is passed over", async () => {
     const store = await save(4);
-    const { dir } = { dir: folder() };
+    const dir = folder();
     await writeFile(join(dir, `${nameOf(8)}.safetensors.part`), "half");
     await writeFile(join(dir, `${nameOf(8)}.json.part`), "{");
     await writeFile(join(dir, `${nameOf(9)}.safetensors`), "whole, but without its JSON");

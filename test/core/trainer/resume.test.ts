@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { readdir, truncate } from "node:fs/promises";
 import { join } from "node:path";
+import dino from "../../../plugins/dino/index.ts";
 import { checkpointOf, digests, pictureFolder, trainTiny, type Told } from "./runs.ts";
 import { coded } from "./tiny.ts";
 
@@ -89,7 +90,6 @@ describe("a resumed run", () => {
       coded("RESUME_DIFFERS", "the images"),
     );
     await assert.rejects(trainTiny({ ...resumed, method: [] }), coded("NO_PASSES"));
-    const { default: dino } = await import("../../../plugins/dino/index.ts");
     const other = [dino({ outDim: 8, hiddenDim: 16, bottleneckDim: 8 })];
     await assert.rejects(
       trainTiny({ ...resumed, method: other }),

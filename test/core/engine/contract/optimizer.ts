@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import * as tf from "@tensorflow/tfjs-core";
+import type * as tf from "@tensorflow/tfjs-core";
 import { Random } from "../../../../core/random.ts";
 import type { EngineKind } from "../../../support/engines.ts";
 import { useEngine } from "./setup.ts";

@@ -1,6 +1,15 @@
 /** An engine for each test, and short ways to fill it. */
 import assert from "node:assert/strict";
-import type { Engine, Feeds, HostArray, Precision, Trace, Variable } from "../../../../core/engine/engine.ts";
+import type {
+  Engine,
+  Feeds,
+  HostArray,
+  Precision,
+  Program,
+  Trace,
+  Variable,
+} from "../../../../core/engine/engine.ts";
+import type { TraceRecord } from "../../../../core/engine/graph-binding.ts";
 import { makeEngine, type EngineKind } from "../../../support/engines.ts";
 
 /** The engine of the running test; closed after it. */
@@ -48,3 +57,8 @@ export function assertSameBits(got: Float32Array, want: Float32Array, what?: str
 }
 
 export const f32 = (...values: number[]): Float32Array => Float32Array.from(values);
+
+/** What the graph engine's frozen check compares: a captured program's ops in their order. */
+export function recordsOf(program: Program): readonly TraceRecord[] {
+  return (program as Program & { readonly records: readonly TraceRecord[] }).records;
+}

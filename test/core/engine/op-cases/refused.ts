@@ -1,6 +1,6 @@
 /** Ops that do not capture, and arguments for which others do not capture or have no gradient. */
 import * as tf from "@tensorflow/tfjs-core";
-import { real, whole, type Body, type OpCase, type Sample } from "./op-case.ts";
+import { real, type Body, type OpCase, type Sample } from "./op-case.ts";
 
 export interface RefusedOp {
   readonly op: string;

@@ -1,0 +1,108 @@
+import assert from "node:assert/strict";
+import type { Engine } from "../../../core/engine/engine.ts";
+import type { Features } from "../../../core/eval/features.ts";
+import { FeatureExtractor } from "../../../core/trainer/features.ts";
+import type { Training } from "../../../core/trainer/training.ts";
+import { makeEngine } from "../../support/engines.ts";
+import {
+  at,
+  distance,
+  learnsOnes,
+  localViews,
+  globalViews,
+  plugin,
+  tinyBatch,
+  tinyTraining,
+  valuesOf,
+} from "./tiny.ts";
+
+/** Logs the class tokens of a network on both view groups. */
+const logs = (network: "student" | "teacher") =>
+  plugin(`logs-${network}`, (hooks, name) => {
+    hooks.setup.tap(name, (setup) => {
+      const passes = ["global", "local"].map((views) =>
+        setup.pass({ network: setup.network(network), views, outputs: { cls: true } }),
+      );
+      hooks.loss.tap(name, (losses, { output }) => {
+        for (const pass of passes) losses.metric(pass.views.group, output(pass).clsToken!);
+      });
+    });
+  });
+
+/** Moves the teacher away from the student. */
+async function setTeacherApart(training: Training): Promise<void> {
+  const values = await valuesOf(training);
+  for (const [name, own] of values) {
+    if (name.startsWith("teacher/"))
+      values.set(
+        name,
+        own.map((v, i) => v + 0.1 * Math.sin(i)),
+      );
+  }
+  await training.initialize(values);
+}
+
+for (const kind of ["captured", "eager on cpu"] as const) {
+  describe(`features, ${kind}`, () => {
+    let engine: Engine;
+    beforeEach(async () => {
+      engine = await makeEngine(kind);
+    });
+    afterEach(() => engine.close());
+
+    it("are the teacher's class tokens of the step on the same pixels, at any view size", async () => {
+      const training = await tinyTraining(engine, [learnsOnes, logs("teacher"), logs("student")], {
+        views: [globalViews, localViews],
+        dropPathRate: 0.5,
+      });
+      await setTeacherApart(training);
+      const batch = tinyBatch(training);
+      const extracted = new Map<string, Float32Array>();
+      for (const { group, size } of [globalViews, localViews]) {
+        const extractor = new FeatureExtractor(training, { size, batchSize: 4 });
+        assert.equal(extractor.network.name, "teacher");
+        const { data, count, dim } = await extractor.extract(batch.pixels.get(group)!);
+        assert.deepEqual([count, dim], [4, 32]);
+        extracted.set(group, data);
+      }
+      const program = await training.program("train", 0);
+      const outputs = await program.run(training.feeds(batch, at(0)));
+      for (const [group, data] of extracted) {
+        assert.ok(distance(data, outputs[`metric/logs-teacher.${group}`]!) < 1e-5);
+        assert.ok(distance(data, outputs[`metric/logs-student.${group}`]!) > 0.1);
+      }
+    });
+
+    it("of a row do not depend on the others, on padding or on the batch size", async () => {
+      const training = await tinyTraining(engine, [learnsOnes, logs("teacher")], {
+        views: [globalViews, localViews],
+      });
+      await setTeacherApart(training);
+      const imageBytes = 16 * 16 * 3;
+      const pixels = new Uint8Array(5 * imageBytes).map((_, i) => (i * 7919) % 251);
+      const features: Features[] = [];
+      for (const batchSize of [1, 3, 5, 8]) {
+        features.push(await new FeatureExtractor(training, { size: 16, batchSize }).extract(pixels));
+      }
+      for (const { data, count } of features) {
+        assert.equal(count, 5);
+        assert.ok(distance(data, features[0]!.data) < 1e-5);
+      }
+      const rows = Array.from({ length: 5 }, (_, i) => features[0]!.data.slice(32 * i, 32 * (i + 1)));
+      assert.ok(rows.every((row, i) => i === 0 || distance(row, rows[0]!) > 1e-3));
+      const none = await new FeatureExtractor(training, { size: 16, batchSize: 2 }).extract(new Uint8Array());
+      assert.deepEqual([none.count, none.data.length], [0, 0]);
+    });
+
+    it("are those of the weights at the time, of the student where there is no teacher", async () => {
+      const training = await tinyTraining(engine, [learnsOnes]);
+      const extractor = new FeatureExtractor(training, { size: 16, batchSize: 4 });
+      assert.equal(extractor.network.name, "student");
+      const pixels = tinyBatch(training).pixels.get("global")!;
+      const before = await extractor.extract(pixels);
+      await training.step("train", tinyBatch(training), at(0));
+      const after = await extractor.extract(pixels);
+      assert.ok(distance(after.data, before.data) > 1e-4);
+    });
+  });
+}

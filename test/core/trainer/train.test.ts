@@ -1,0 +1,362 @@
+/** Whole runs. What does not depend on the captured graph runs eagerly, which is faster at this size. */
+import assert from "node:assert/strict";
+import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import * as tf from "@tensorflow/tfjs-core";
+import type { EpochContext, StepResult } from "../../../core/contexts.ts";
+import { listDataset } from "../../../core/data/dataset.ts";
+import { definePlugin, z } from "../../../core/plugin.ts";
+import { BACKBONE, DATASET, OPTIMIZER } from "../../../core/tokens.ts";
+import type { Optimizer } from "../../../core/trainer/optimizer.ts";
+import {
+  checkpointOf,
+  digests,
+  IMAGES,
+  nothingTold,
+  pictureFolder,
+  tinyDino,
+  trainTiny,
+  type TinyRun,
+} from "./runs.ts";
+import { coded, plugin, tinyBackbone } from "./tiny.ts";
+
+const eager = { engine: "eager", backend: "cpu" } as const;
+
+describe("train", () => {
+  const base = pictureFolder();
+  let runs = 0;
+  /** In a folder of its own unless it is named. */
+  const run = (given: Omit<TinyRun, "base"> = {}) =>
+    trainTiny({ base: base(), name: `run-${runs++}`, ...given, train: { ...eager, ...given.train } });
+
+  it("runs its epochs, and tells of every step", async () => {
+    const { summary, told } = await run({ train: { batchSize: 4 } });
+    assert.deepEqual([summary.status, summary.step], ["finished", 4]);
+    assert.deepEqual(
+      told.steps.map(({ step, epoch, totalSteps }) => [step, epoch, totalSteps]),
+      [0, 1, 2, 3].map((step) => [step, step / 2, 4]),
+    );
+    const [start] = told.starts;
+    const { totalSteps, stepsPerEpoch, fromStep, epochs, engine, precision, plugins, images } = start!;
+    assert.deepEqual(
+      { totalSteps, stepsPerEpoch, fromStep, epochs, engine, precision, plugins, images },
+      {
+        totalSteps: 4,
+        stepsPerEpoch: 2,
+        fromStep: 0,
+        epochs: 2,
+        engine: "eager",
+        precision: "fp32",
+        plugins: ["multi-crop", "dino"],
+        images: IMAGES,
+      },
+    );
+    const { scalars, waitShare, imagesPerSecond, memoryBytes } = told.steps[3]!;
+    for (const name of [
+      "loss",
+      "loss/dino",
+      "gradNorm",
+      "lr",
+      "weightDecay",
+      "momentum",
+      "dino/teacherTemp",
+    ]) {
+      assert.ok(Number.isFinite(scalars[name]), name);
+    }
+    assert.ok(waitShare >= 0 && waitShare <= 1 && imagesPerSecond > 0 && memoryBytes > 1e6);
+    assert.ok(Math.abs(told.steps[0]!.scalars["lr"]! - (0.1 * 4) / 256) < 1e-9, "lr is per 256 samples");
+    assert.deepEqual(told.warnings, []);
+  });
+
+  it("gives the same losses for the same seed and others for another", async () => {
+    const lossesOf = async (seed: number) => {
+      const { told } = await run({ seed, train: { maxSteps: 3 } });
+      return told.steps.map(({ scalars }) => scalars["loss"]);
+    };
+    const [first, again, other] = [await lossesOf(5), await lossesOf(5), await lossesOf(6)];
+    assert.equal(new Set(first).size, 3);
+    assert.deepEqual(again, first);
+    assert.notDeepEqual(other, first);
+  });
+
+  it("does one step, one evaluation and one checkpoint in a dry run", async () => {
+    const { summary, told } = await run({ name: "dry", options: { dryRun: true } });
+    assert.deepEqual([summary.status, summary.step], ["finished", 1]);
+    assert.deepEqual([told.steps.length, told.evaluations.length, told.checkpoints], [1, 1, [1]]);
+    assert.equal((await checkpointOf(base(), "dry")).step, 1);
+    assert.ok(summary.evaluations.length > 0);
+  });
+
+  it("ends after maxSteps with schedules that go by epochs", async () => {
+    const { summary, told } = await run({ train: { maxSteps: 3 } });
+    assert.deepEqual([summary.status, summary.step, told.checkpoints], ["finished", 3, [3]]);
+    const whole = await run();
+    assert.deepEqual(
+      told.steps.map(({ scalars }) => scalars["lr"]),
+      whole.told.steps.slice(0, 3).map(({ scalars }) => scalars["lr"]),
+    );
+  });
+
+  it("saves at the end of epochs and every few steps, keeping the last", async () => {
+    const { told } = await run({ name: "saves", checkpoint: { everySteps: 3, keepLast: 2 } });
+    assert.deepEqual(told.checkpoints, [3, 5, 6, 9, 10]);
+    const files = await readdir(join(base(), "saves", "checkpoints"));
+    assert.deepEqual(
+      files.filter((f) => f.endsWith(".json")),
+      ["step-00000009.json", "step-00000010.json"],
+    );
+    const sparse = await run({ train: { epochs: 3, batchSize: 5 }, checkpoint: { everyEpochs: 2 } });
+    assert.deepEqual(sparse.told.checkpoints, [4, 6]);
+  });
+
+  describe("when it is interrupted", () => {
+    it("finishes the update with all of its micro-batches, saves and says so", async () => {
+      const abort = new AbortController();
+      const fed: number[] = [];
+      const watches = plugin("watches", (hooks, name) => {
+        hooks.setup.tap(name, (setup) => {
+          const sample = ({ step }: { step: number }) => {
+            fed.push(step);
+            abort.abort(); // in the middle of the first update
+            return new Float32Array(1);
+          };
+          const input = setup.input("x", { shape: [], sample });
+          hooks.loss.tap(name, (losses, { value }) => losses.metric("x", value(input)));
+        });
+      });
+      const { summary, told } = await run({
+        method: [tinyDino, watches],
+        train: { batchSize: 4, microBatch: 2 },
+        options: { signal: abort.signal },
+      });
+      assert.deepEqual([summary.status, summary.step], ["interrupted", 1]);
+      assert.deepEqual([fed, told.checkpoints, told.evaluations], [[0, 0], [1], []]);
+    });
+
+    it("before the first step saves the start", async () => {
+      const { summary, told } = await run({ options: { signal: AbortSignal.abort() } });
+      assert.deepEqual([summary.status, summary.step, told.checkpoints], ["interrupted", 0, [0]]);
+    });
+  });
+
+  it("calls the host's hooks in order, and logs what they log", async () => {
+    const log: string[] = [];
+    const results: StepResult[] = [];
+    const counts = plugin("counts", (hooks, name) => {
+      const told =
+        (what: string) =>
+        ({ step, epoch, last, log: write }: EpochContext) => {
+          log.push(`${what} ${step} ${epoch} ${String(last)}`);
+          write(`counts/${what}`, step);
+        };
+      hooks.afterStep.tap(name, (result) => void results.push(result));
+      hooks.afterEpoch.tap(name, told("epoch"));
+      hooks.done.tapPromise(name, async (context) => {
+        await Promise.resolve();
+        told("done")(context);
+      });
+    });
+    const { told } = await run({ method: [tinyDino, counts], train: { batchSize: 5 } });
+    assert.deepEqual(log, ["epoch 2 1 false", "epoch 4 2 true", "done 4 2 true"]);
+    assert.deepEqual(
+      results.map(({ step, scalars }) => [step, scalars]),
+      told.steps.map(({ step, scalars }) => [step, scalars]),
+    );
+    const logged = told.evaluations
+      .filter(({ evaluation }) => Object.keys(evaluation.scalars).some((key) => key.startsWith("counts/")))
+      .map(({ evaluation, progress }) => [evaluation.scalars, progress.step]);
+    assert.deepEqual(logged, [
+      [{ "counts/epoch": 2 }, 2],
+      [{ "counts/epoch": 4 }, 4],
+      [{ "counts/done": 4 }, 4],
+    ]);
+  });
+
+  it("tells the mean of the micro-batches' losses, and captures their programs once", async () => {
+    const numbers = { batchSize: 4, maxSteps: 2 };
+    const whole = await run({ train: numbers });
+    const parts = await run({ train: { ...numbers, microBatch: 1 } });
+    // The center moves by the last micro-batch, so only the first step is the same.
+    const [a, b] = [whole, parts].map(({ told }) => told.steps[0]!.scalars);
+    for (const name of ["loss", "loss/dino", "gradNorm"]) {
+      assert.ok(
+        Math.abs(a![name]! - b![name]!) <= 1e-4 * Math.abs(a![name]!),
+        `${name} ${a![name]} ${b![name]}`,
+      );
+    }
+    for (const { told } of [whole, parts]) {
+      assert.equal(told.status.filter((message) => message === "capturing the step").length, 1);
+    }
+  });
+
+  describe("evaluation", () => {
+    it("of labelled images is k-NN, beside raw pixels and the untrained backbone", async () => {
+      const { summary, told } = await run({
+        name: "labelled",
+        evaluation: { knn: { everyEpochs: 1, k: 3 } },
+        train: { batchSize: 5 },
+      });
+      assert.deepEqual(
+        told.evaluations.map(({ progress }) => progress.step),
+        [2, 4],
+      );
+      const [result] = summary.evaluations;
+      assert.equal(summary.evaluations.length, 1);
+      const { task, network, n, k, queries } = result!.card;
+      assert.deepEqual(
+        [task, network, n, k, queries],
+        ["leave-one-out k-NN", "teacher", IMAGES, 3, "images, 10"],
+      );
+      const { untrained } = (await checkpointOf(base(), "labelled")).notes as {
+        untrained: Record<string, number>;
+      };
+      for (const figure of result!.figures) {
+        assert.deepEqual(
+          figure.baselines.map(({ name }) => name),
+          ["raw pixels", "untrained backbone"],
+        );
+        assert.ok([figure, ...figure.baselines].every(({ value }) => value >= 0 && value <= 1));
+        assert.equal(figure.baselines[1]!.value, untrained["knn/top1"]);
+      }
+      assert.equal(told.evaluations.at(-1)!.evaluation.scalars["knn/top1"], result!.figures[0]!.value);
+    });
+
+    it("of images without labels is view retrieval, on as many as asked for, in colour and in grey", async () => {
+      for (const channels of [3, 1] as const) {
+        const { summary } = await run({
+          data: { path: "images/even", channels },
+          evaluation: { limit: 3 },
+          train: { maxSteps: 1 },
+        });
+        const [{ card, figures }] = summary.evaluations as [(typeof summary.evaluations)[number]];
+        assert.deepEqual([card.task, card.bank, card.n], ["view retrieval", "even, 3", 3]);
+        assert.equal(figures.length, 3);
+        assert.ok(figures.every(({ baselines }) => baselines.length === 2));
+      }
+    });
+  });
+
+  describe("when a value is not finite", () => {
+    /** Divides its loss by zero from step 3 on. */
+    const divides = plugin("divides", (hooks, name) => {
+      hooks.setup.tap(name, (setup) => {
+        const pass = setup.pass({
+          network: setup.network("student"),
+          views: "global",
+          outputs: { cls: true },
+        });
+        const divisor = setup.schedule("divisor", ({ step }) => (step < 3 ? 1 : 0));
+        hooks.loss.tap(name, (losses, { output, value }) =>
+          losses.add(name, 1, tf.div(tf.mean(tf.square(output(pass).clsToken!)), value(divisor))),
+        );
+      });
+    });
+
+    for (const kind of ["captured", "eager"] as const) {
+      it(`stops with the state before it saved, naming step, term, op and plugin, ${kind}`, async () => {
+        const name = `not finite ${kind}`;
+        const numbers = kind === "captured" ? { engine: "graph" as const } : {};
+        const told = nothingTold();
+        const given = { name, method: [tinyDino, divides], train: numbers, told };
+        const expected = coded("NOT_FINITE", "step 3 ", "loss/divides", "RealDiv", "divides/loss");
+        await assert.rejects(run(given), expected);
+        assert.deepEqual([told.steps.length, told.checkpoints], [3, [3]]);
+        const saved = await checkpointOf(base(), name);
+        assert.equal(saved.step, 3);
+        assert.ok(saved.tensors.every(({ values }) => values.every(Number.isFinite)));
+        if (kind === "captured") return;
+        const short = await run({
+          ...given,
+          name: `${name} 3`,
+          told: nothingTold(),
+          train: { maxSteps: 3 },
+        });
+        assert.equal(short.summary.status, "finished");
+        assert.deepEqual(digests(saved), digests(await checkpointOf(base(), `${name} 3`)));
+        // It stops there again: the cause has not gone away.
+        const again = nothingTold();
+        await assert.rejects(run({ ...given, options: { resume: true }, told: again }), expected);
+        assert.deepEqual([again.starts[0]!.fromStep, again.checkpoints], [3, []]);
+      });
+    }
+
+    it("stops at a learning rate that throws the weights out of range", async () => {
+      const told = nothingTold();
+      await assert.rejects(run({ train: { lr: 1e30 }, told }), coded("NOT_FINITE", "step 1 ", "loss/dino"));
+      assert.deepEqual(told.checkpoints, [1]);
+    });
+  });
+
+  describe("with images that cannot be read", () => {
+    const broken = () => join(base(), "images", "even", "broken.png");
+    beforeEach(() => writeFile(broken(), "no picture"));
+    afterEach(() => rm(broken()));
+
+    it("shows others in their place and warns once of each", async () => {
+      const { summary, told } = await run({ train: { epochs: 3, batchSize: 11 } });
+      assert.equal(summary.status, "finished");
+      assert.equal(told.warnings.length, 1);
+      assert.match(told.warnings[0]!, /^even\/broken\.png cannot be read .*; image \d+ stands in for it$/);
+      assert.match(summary.evaluations[0]!.card.queries, /, 10$/, "the evaluation leaves it out");
+    });
+  });
+
+  it("ends with a coded error where there are no images, too few, or all are broken", async () => {
+    await mkdir(join(base(), "empty"));
+    await assert.rejects(run({ data: { path: "nowhere" } }), coded("DATASET_MISSING"));
+    await assert.rejects(run({ data: { path: "empty" } }), coded("DATASET_EMPTY"));
+    await assert.rejects(run({ train: { batchSize: 50 } }), coded("BATCH_TOO_LARGE", "50"));
+    for (const name of ["a.png", "b.png"]) await writeFile(join(base(), "empty", name), "no picture");
+    await assert.rejects(run({ data: { path: "empty" } }), coded("IMAGE_UNREADABLE", "a.png"));
+  });
+
+  describe("services", () => {
+    const binds = (
+      services: Parameters<typeof definePlugin>[1] extends (...a: never[]) => infer R ? R : never,
+    ) =>
+      definePlugin(
+        { name: "binds", api: "^1", summary: "made by a test", options: z.strictObject({}) },
+        () => services,
+      )();
+
+    it("of a plugin take the place of the optimizer and of the backbone", async () => {
+      const still: Optimizer = { name: "still", declare: () => undefined, apply: () => undefined };
+      const method = [
+        binds({
+          services: (container) => {
+            container.bind(OPTIMIZER, () => still);
+            container.bind(BACKBONE, () => tinyBackbone());
+          },
+        }),
+        tinyDino,
+      ];
+      await run({ name: "bound", method, train: { maxSteps: 1 } });
+      const { tensors } = await checkpointOf(base(), "bound");
+      assert.ok(!tensors.some(({ name }) => name.startsWith("adam.")));
+      const { summary } = await run({ name: "bound 0", method, options: { signal: AbortSignal.abort() } });
+      assert.equal(summary.step, 0);
+      const student = ({ tensors }: Awaited<ReturnType<typeof checkpointOf>>) =>
+        tensors.filter(({ name }) => name.startsWith("student/"));
+      assert.deepEqual(
+        student(await checkpointOf(base(), "bound")),
+        student(await checkpointOf(base(), "bound 0")),
+      );
+      // The config's backbone has no drop path here, its own would; position embeddings tell their sizes.
+      const positions = tensors.find(({ name }) => name === "student/backbone.pos_embed")!;
+      assert.deepEqual(positions.shape, [1, 5, 32]);
+    });
+
+    it("of a plugin give a dataset that the config only names", async () => {
+      const own = listDataset({
+        name: "own",
+        ids: ["0.png", "2.png", "4.png"],
+        pathOf: (id) => join(base(), "images", "even", id),
+      });
+      const method = [binds({ services: (container) => void container.bind(DATASET, () => own) }), tinyDino];
+      const named = { data: { dataset: "own", path: undefined }, train: { maxSteps: 1 } };
+      const { told } = await run({ ...named, method });
+      assert.equal(told.starts[0]!.images, 3);
+      await assert.rejects(run(named), coded("DATASET_UNKNOWN", '"own"'));
+    });
+  });
+});
