@@ -60,9 +60,9 @@ export function runLines(runs: readonly RunSummary[]): string[] {
 }
 
 /** A run whose process was killed still says that it is running. */
-function statusOf({ folder, status }: RunSummary): string {
-  if (status !== "running") return status;
-  return RunFolder.open(folder).writer === "dead" ? "died" : status;
+function statusOf({ folder, status, epochs }: RunSummary): string {
+  const hasConfig = epochs !== undefined;
+  return status === "running" && hasConfig && RunFolder.open(folder).writer === "dead" ? "died" : status;
 }
 
 export function comparisonLines({ runs, differences }: RunComparison): string[] {

@@ -42,7 +42,7 @@ const randomOp = /^(rand|random[A-Z]\w*|truncatedNormal|dropout)$/;
 
 const activeOp = (): string => tf.engine().state.activeScope.name.replace(/__op$/, "");
 
-/** A tfjs backend over a tracing binding. Nothing is disposed: the graph owns the nodes. */
+/** A tfjs backend over a tracing binding. */
 class TracingBackend extends NodeJSKernelBackend {
   /** tfjs would read the values of a tensor that another backend has, and take them away from there. */
   override readonly tensorMap = new tf.DataStorage<object>(this, {
@@ -50,10 +50,6 @@ class TracingBackend extends NodeJSKernelBackend {
       throw errors.foreignTensor(pluginOf(currentScope()), currentScope(), activeOp());
     },
   });
-
-  override disposeData(): boolean {
-    return true;
-  }
 
   /** Values become a constant of the graph: random ones would be the same in every step. */
   override write(values: tf.BackendValues, shape: number[], dtype: tf.DataType): object {

@@ -20,6 +20,8 @@ interface TracedVariable {
   readonly read: NodeOutput;
   /** What has to have happened for the variable to hold its new value. */
   written?: Pointer;
+  /** Reads of that value, which the next write waits for. */
+  readers: Pointer[];
 }
 
 export class GraphTracer implements Tracer {
@@ -177,7 +179,8 @@ export class GraphTracer implements Tracer {
     const closed = branch(0);
     for (const variable of written) {
       const merge = [bool, attr.int("N", 2)];
-      const settled = this.node("Merge", [branch(1, [variable.written!]), closed], merge);
+      const done = branch(1, [variable.written!, ...variable.readers]);
+      const settled = this.node("Merge", [done, closed], merge);
       this.markWritten(variable, settled.oper);
     }
   }
@@ -206,7 +209,7 @@ export class GraphTracer implements Tracer {
       const nodes = this.resolve(variable);
       this.binding.origin(nodes.handle, variable.name);
       const read = this.node("ReadVariableOp", [nodes.handle], [float]);
-      traced = { nodes, read, tensor: keep(this.adopt(read, variable, "read")) };
+      traced = { nodes, read, tensor: keep(this.adopt(read, variable, "read")), readers: [] };
       this.variables.set(variable.name, traced);
     }
     return traced;
@@ -217,19 +220,24 @@ export class GraphTracer implements Tracer {
     return this.backend.createOutputTensor(this.binding.metadata(id));
   }
 
-  /** A write waits for its gate, for the program's read of the variable, and for the write before it. */
-  private before(traced: TracedVariable): readonly Pointer[] {
-    return [...this.pivot, traced.read.oper, ...(traced.written === undefined ? [] : [traced.written])];
+  /** A write waits for its gate, for the write before it, and for the reads of what that wrote. */
+  private before({ read, written, readers }: TracedVariable): readonly Pointer[] {
+    return [...this.pivot, read.oper, ...(written === undefined ? [] : [written, ...readers])];
   }
 
   private markWritten(traced: TracedVariable, node: Pointer): void {
     traced.written = node;
+    traced.readers = [];
     this.gates.at(-1)?.add(traced);
   }
 
   /** The variable after its writes so far. */
-  private current({ nodes, read, written }: TracedVariable): NodeOutput {
-    return written === undefined ? read : this.node("ReadVariableOp", [nodes.handle], [float], [written]);
+  private current(traced: TracedVariable): NodeOutput {
+    const { nodes, read, written } = traced;
+    if (written === undefined) return read;
+    const reader = this.node("ReadVariableOp", [nodes.handle], [float], [written]);
+    traced.readers.push(reader.oper);
+    return reader;
   }
 
   private value(tensor: Tensor): NodeOutput {

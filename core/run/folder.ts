@@ -85,7 +85,7 @@ export class RunFolder {
   /**
    * The folder of an existing run, by its path or by its name in "runs".
    *
-   * @throws RUN_MISSING where it holds none of a run's files, with the runs in it or beside it.
+   * @throws RUN_MISSING where it holds no resolved config, with the runs in it or beside it.
    */
   static open(path: string): RunFolder {
     const named = [path, join(RUNS_FOLDER, path)].find(isRun);
@@ -198,8 +198,9 @@ function makeNew(path: string): boolean {
   }
 }
 
+/** Every run begins with its config; no other folder has a file of that name. */
 function isRun(folder: string): boolean {
-  return Object.values(RUN_FILES).some((file) => existsSync(join(folder, file)));
+  return existsSync(join(folder, RUN_FILES.config));
 }
 
 /** "SERE (small)" -> "sere-small" */

@@ -5,14 +5,19 @@ import { runInNewContext } from "node:vm";
 import koffi from "koffi";
 import * as tf from "@tensorflow/tfjs-core";
 import { loadCApi, type CApi } from "../../../core/engine/c-api.ts";
-import { createEngine } from "../../../core/engine/create-engine.ts";
 import type { Engine, Feeds, Program } from "../../../core/engine/engine.ts";
 import { GraphEngine } from "../../../core/engine/graph-engine.ts";
 import { ensureLibrary } from "../../../core/engine/install.ts";
+import type { NodeBackend } from "../../../core/engine/kernel-layer.ts";
 import { makeEngine } from "../../support/engines.ts";
 
 const [WARM_UP, RUNS, SAMPLES] = [500, 1000, 20] as const;
-const WIDTH = 32;
+const EAGER_RUNS = 50;
+/** A step is fed WIDTH * WIDTH bytes, and gives four times as many. */
+const WIDTH = 64;
+/** Under what a step is fed with, over what V8 and the allocator move by themselves. */
+const BYTES_PER_RUN = 1000;
+const OUTPUTS = 3;
 
 setFlagsFromString("--expose-gc");
 const collect = runInNewContext("gc") as () => void;
@@ -50,87 +55,128 @@ async function smallStep(engine: Engine): Promise<{ program: Program; feeds: Fee
   return { program, feeds };
 }
 
-/** How much `measure` grows per run, by a straight line through samples of it. */
-async function slope(step: () => Promise<unknown>, measure: () => number): Promise<number> {
-  for (let i = 0; i < WARM_UP; i++) await step();
-  const points: [number, number][] = [];
-  for (let i = 0; i <= RUNS; i++) {
-    if (i % (RUNS / SAMPLES) === 0) {
+/** What `measure` gives, 20 times over `runs` steps. */
+async function samples(step: () => Promise<unknown>, runs: number, measure: () => number): Promise<number[]> {
+  const values: number[] = [];
+  for (let i = 0; i <= runs; i++) {
+    if (i % (runs / SAMPLES) === 0) {
       collect();
-      points.push([i, measure()]);
+      values.push(measure());
     }
     await step();
   }
-  const mean = (k: 0 | 1) => points.reduce((sum, p) => sum + p[k], 0) / points.length;
-  const [x, y] = [mean(0), mean(1)];
-  const covariance = points.reduce((sum, p) => sum + (p[0] - x) * (p[1] - y), 0);
-  return covariance / points.reduce((sum, p) => sum + (p[0] - x) ** 2, 0);
+  return values;
 }
 
-/** Bytes that the C allocator has given out; glibc's, so on Linux only. */
+/** Growth per step: the median of the slopes between all pairs of samples, which a few outliers do not move. */
+function slope(values: readonly number[], runs: number): number {
+  const slopes = values.flatMap((from, i) => values.slice(i + 1).map((to, k) => (to - from) / (k + 1)));
+  return slopes.sort((a, b) => a - b)[slopes.length >> 1]! / (runs / SAMPLES);
+}
+
+/** Bytes that the C allocator has given out: glibc's mallinfo2, so on Linux only. */
 function allocatedBytes(): (() => number) | undefined {
   if (process.platform !== "linux") return undefined;
+  const before = ["arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks"];
+  const fields = [...before, "fordblks", "keepcost"].map((name) => [name, "size_t"] as const);
   try {
-    const info = koffi.struct(
-      Object.fromEntries(
-        ["arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost"].map(
-          (field) => [field, "size_t"],
-        ),
-      ),
-    );
+    const info = koffi.struct(Object.fromEntries(fields));
     const mallinfo2 = koffi.load("libc.so.6").func("mallinfo2", info, []) as () => Record<string, number>;
     return () => {
       const { uordblks, hblkhd } = mallinfo2();
       return uordblks! + hblkhd!;
     };
   } catch {
-    return undefined;
+    return undefined; // another C library
   }
 }
 
-/** The API with every object that it makes and frees counted, by kind. */
+/** The API, and how many objects of each kind it was asked to make more than to free. */
 function counted(api: CApi): { api: CApi; alive: Record<string, number> } {
-  const alive: Record<string, number> = {};
-  const kinds: Record<string, [kind: string, change: number]> = {
-    TF_NewStatus: ["status", 1],
-    TF_DeleteStatus: ["status", -1],
-    TF_AllocateTensor: ["tensor", 1],
-    TF_DeleteTensor: ["tensor", -1],
-    TF_NewBuffer: ["buffer", 1],
-    TF_NewBufferFromString: ["buffer", 1],
-    TF_DeleteBuffer: ["buffer", -1],
-  };
-  const counting = Object.entries(api).map(([name, call]) => {
-    const effect = kinds[name];
-    if (!effect) return [name, call] as const;
-    const [kind, change] = effect;
-    const wrapped = (...args: unknown[]) => {
-      alive[kind] = (alive[kind] ?? 0) + change;
+  const alive: Record<string, number> = { Status: 0, Tensor: 0, Buffer: 0, Graph: 0 };
+  const wrapped = Object.entries(api).map(([name, call]) => {
+    const [, verb, kind] = /^TF_(New|Allocate|Delete)(Status|Tensor|Buffer|Graph)/.exec(name) ?? [];
+    if (kind === undefined) return [name, call] as const;
+    const counting = (...args: unknown[]) => {
+      alive[kind]! += verb === "Delete" ? -1 : 1;
       return call(...args) as unknown;
     };
-    return [name, wrapped] as const;
+    return [name, counting] as const;
   });
-  return { api: Object.fromEntries(counting) as unknown as CApi, alive };
+  return { api: Object.fromEntries(wrapped) as unknown as CApi, alive };
 }
 
 describe("memory", () => {
-  it("of a captured step: the allocator's bytes have no slope", async function () {
-    const measure = allocatedBytes();
-    if (!measure) return this.skip();
-    const engine = await makeEngine("captured");
+  const countedEngine = async () => {
+    (await makeEngine("captured")).close(); // loads the library without its notices
+    const { api, alive } = counted(loadCApi(await ensureLibrary({})));
+    const options = { precision: "fp32", device: "cpu", jit: "off", config: {} } as const;
+    return { alive, open: () => new GraphEngine({ api, ...options }) };
+  };
+
+  it("does not grow with the runs of a captured step", async function () {
+    const { alive, open } = await countedEngine();
+    const engine = open();
     const { program, feeds } = await smallStep(engine);
-    const bytes = await slope(() => program.run(feeds), measure);
-    console.log(bytes, tf.memory().numTensors);
+    const step = () => program.run(feeds);
+    for (let i = 0; i < WARM_UP; i++) await step();
+
+    const atStart = { ...alive };
+    const measure = allocatedBytes();
+    const bytes = await samples(step, RUNS, () => measure?.() ?? 0);
+    engine.profile(program, feeds);
+    const growth = Object.entries(alive).map(([kind, count]) => [kind, count - atStart[kind]!]);
+    // A run also frees its outputs, which TensorFlow made.
+    const freed = -OUTPUTS * (RUNS + 2);
+    assert.deepEqual(Object.fromEntries(growth), { Status: 0, Buffer: 0, Graph: 0, Tensor: freed });
+    const perRun = slope(bytes, RUNS);
+    assert.ok(Math.abs(perRun) < BYTES_PER_RUN, `${perRun.toFixed(0)} bytes per run: ${bytes.join(" ")}`);
     engine.close();
   });
 
+  it("does not grow with runs that fail", async () => {
+    const { alive, open } = await countedEngine();
+    const engine = open();
+    const program = await engine.program("gather", (tracer) => {
+      const x = tracer.input("x", [3], "float32");
+      tracer.output("y", tf.gather(x, tracer.input("at", [1], "int32")));
+    });
+    const fail = () =>
+      assert.rejects(program.run({ x: new Float32Array(3), at: Int32Array.of(9) }), /out of range|not in/);
+    await fail();
+    const atStart = { ...alive };
+    for (let i = 0; i < 10; i++) await fail();
+    assert.deepEqual(alive, atStart);
+    engine.close();
+  });
+
+  it("does not grow with programs: tracing leaves no tensor, and its graph goes with the engine", async () => {
+    const { alive, open } = await countedEngine();
+    const tensors = tf.memory().numTensors;
+    for (let i = 0; i < 3; i++) {
+      const atStart = { ...alive };
+      const engine = open();
+      const { program } = await smallStep(engine);
+      engine.verify(program);
+      engine.close();
+      assert.deepEqual(alive, atStart);
+      assert.equal(tf.memory().numTensors, tensors);
+    }
+  });
+
   for (const kind of ["eager on tensorflow", "eager on cpu"] as const) {
-    it(`of a step, ${kind}: tensors`, async () => {
+    it(`does not grow with the steps run ${kind}`, async () => {
       const engine = await makeEngine(kind);
       const { program, feeds } = await smallStep(engine);
-      console.log(await slope(() => program.run(feeds), () => tf.memory().numTensors), tf.memory(), allocatedBytes()?.());
+      const step = () => program.run(feeds);
+      await step();
+      await tf.setBackend(engine.description.backend);
+      const backend = tf.backend() as Partial<NodeBackend>;
+      const count = () => [tf.memory().numTensors, backend.binding?.getNumOfTensors()];
+      const atStart = count();
+      for (let i = 0; i < EAGER_RUNS; i++) await step();
+      assert.deepEqual(count(), atStart);
       engine.close();
     });
   }
 });
-void createEngine; void GraphEngine; void loadCApi; void ensureLibrary; void counted; void assert;

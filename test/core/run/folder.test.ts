@@ -15,9 +15,14 @@ import { writeJsonAtomic } from "../../../core/run/atomic-file.ts";
 import { RunFolder, type RunFile } from "../../../core/run/folder.ts";
 
 describe("run folder", () => {
+  let top: string;
   let parent: string;
-  beforeEach(() => (parent = mkdtempSync(join(tmpdir(), "relata-folder-"))));
-  afterEach(() => rmSync(parent, { recursive: true }));
+  beforeEach(() => {
+    top = mkdtempSync(join(tmpdir(), "relata-folder-"));
+    parent = join(top, "runs");
+    mkdirSync(parent);
+  });
+  afterEach(() => rmSync(top, { recursive: true }));
 
   const now = new Date(2026, 0, 31, 9, 5, 1);
   const create = (name = "SERE (small)") => RunFolder.create({ name, parent, now });

@@ -64,6 +64,7 @@ const cases: Record<string, { bad: PluginUse; config?: TinyConfig }> = {
       losses.metric("x", tf.scalar(tf.mean(pixels("global")).dataSync()[0]!));
     }),
   },
+  // eslint-disable-next-line no-restricted-properties -- what this run is about
   "freezes Math.random": { bad: lossTap((losses) => losses.metric("x", tf.scalar(Math.random()))) },
   "draws in TensorFlow": { bad: lossTap((losses) => losses.metric("x", tf.mean(tf.randomUniform([4])))) },
   "freezes the step": {

@@ -1,5 +1,5 @@
 /** A tiny method on an engine, put together from plugins without config or files: for tests of the step. */
-import type { RunInfo, SetupContext, ViewGroupSpec } from "../../../core/contexts.ts";
+import type { Pass, PassSpec, RunInfo, SetupContext, ViewGroupSpec } from "../../../core/contexts.ts";
 import type { ViewBatch } from "../../../core/data/pipeline.ts";
 import type { Engine } from "../../../core/engine/engine.ts";
 import { RelataError } from "../../../core/errors.ts";
@@ -98,6 +98,19 @@ export function plugin(name: string, apply: (hooks: Hooks, name: string) => void
     { name, api: "^1", summary: "made by a test", options: z.strictObject({}) },
     (hooks, context) => apply(hooks, context.name),
   )();
+}
+
+/** A plugin with a student's pass over the global views. */
+export function onStudent(
+  name: string,
+  outputs: PassSpec["outputs"],
+  apply: (hooks: Hooks, pass: Pass, setup: SetupContext) => void,
+): PluginUse {
+  return plugin(name, (hooks) => {
+    hooks.setup.tap(name, (setup) => {
+      apply(hooks, setup.pass({ network: setup.network("student"), views: "global", outputs }), setup);
+    });
+  });
 }
 
 /** A plugin that only declares. */

@@ -1,23 +1,13 @@
 /** Whole runs. What does not depend on the captured graph runs eagerly, which is faster at this size. */
 import assert from "node:assert/strict";
-import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import * as tf from "@tensorflow/tfjs-core";
 import type { EpochContext, StepResult } from "../../../core/contexts.ts";
 import { listDataset } from "../../../core/data/dataset.ts";
 import { definePlugin, z } from "../../../core/plugin.ts";
 import { BACKBONE, DATASET, OPTIMIZER } from "../../../core/tokens.ts";
 import type { Optimizer } from "../../../core/trainer/optimizer.ts";
-import {
-  checkpointOf,
-  digests,
-  IMAGES,
-  nothingTold,
-  pictureFolder,
-  tinyDino,
-  trainTiny,
-  type TinyRun,
-} from "./runs.ts";
+import { checkpointOf, IMAGES, pictureFolder, tinyDino, trainTiny, type TinyRun } from "./runs.ts";
 import { coded, plugin, tinyBackbone } from "./tiny.ts";
 
 const eager = { engine: "eager", backend: "cpu" } as const;
@@ -107,36 +97,6 @@ describe("train", () => {
     );
     const sparse = await run({ train: { epochs: 3, batchSize: 5 }, checkpoint: { everyEpochs: 2 } });
     assert.deepEqual(sparse.told.checkpoints, [4, 6]);
-  });
-
-  describe("when it is interrupted", () => {
-    it("finishes the update with all of its micro-batches, saves and says so", async () => {
-      const abort = new AbortController();
-      const fed: number[] = [];
-      const watches = plugin("watches", (hooks, name) => {
-        hooks.setup.tap(name, (setup) => {
-          const sample = ({ step }: { step: number }) => {
-            fed.push(step);
-            abort.abort(); // in the middle of the first update
-            return new Float32Array(1);
-          };
-          const input = setup.input("x", { shape: [], sample });
-          hooks.loss.tap(name, (losses, { value }) => losses.metric("x", value(input)));
-        });
-      });
-      const { summary, told } = await run({
-        method: [tinyDino, watches],
-        train: { batchSize: 4, microBatch: 2 },
-        options: { signal: abort.signal },
-      });
-      assert.deepEqual([summary.status, summary.step], ["interrupted", 1]);
-      assert.deepEqual([fed, told.checkpoints, told.evaluations], [[0, 0], [1], []]);
-    });
-
-    it("before the first step saves the start", async () => {
-      const { summary, told } = await run({ options: { signal: AbortSignal.abort() } });
-      assert.deepEqual([summary.status, summary.step, told.checkpoints], ["interrupted", 0, [0]]);
-    });
   });
 
   it("calls the host's hooks in order, and logs what they log", async () => {
@@ -234,80 +194,6 @@ describe("train", () => {
         assert.ok(figures.every(({ baselines }) => baselines.length === 2));
       }
     });
-  });
-
-  describe("when a value is not finite", () => {
-    /** Divides its loss by zero from step 3 on. */
-    const divides = plugin("divides", (hooks, name) => {
-      hooks.setup.tap(name, (setup) => {
-        const pass = setup.pass({
-          network: setup.network("student"),
-          views: "global",
-          outputs: { cls: true },
-        });
-        const divisor = setup.schedule("divisor", ({ step }) => (step < 3 ? 1 : 0));
-        hooks.loss.tap(name, (losses, { output, value }) =>
-          losses.add(name, 1, tf.div(tf.mean(tf.square(output(pass).clsToken!)), value(divisor))),
-        );
-      });
-    });
-
-    for (const kind of ["captured", "eager"] as const) {
-      it(`stops with the state before it saved, naming step, term, op and plugin, ${kind}`, async () => {
-        const name = `not finite ${kind}`;
-        const numbers = kind === "captured" ? { engine: "graph" as const } : {};
-        const told = nothingTold();
-        const given = { name, method: [tinyDino, divides], train: numbers, told };
-        const expected = coded("NOT_FINITE", "step 3 ", "loss/divides", "RealDiv", "divides/loss");
-        await assert.rejects(run(given), expected);
-        assert.deepEqual([told.steps.length, told.checkpoints], [3, [3]]);
-        const saved = await checkpointOf(base(), name);
-        assert.equal(saved.step, 3);
-        assert.ok(saved.tensors.every(({ values }) => values.every(Number.isFinite)));
-        if (kind === "captured") return;
-        const short = await run({
-          ...given,
-          name: `${name} 3`,
-          told: nothingTold(),
-          train: { maxSteps: 3 },
-        });
-        assert.equal(short.summary.status, "finished");
-        assert.deepEqual(digests(saved), digests(await checkpointOf(base(), `${name} 3`)));
-        // It stops there again: the cause has not gone away.
-        const again = nothingTold();
-        await assert.rejects(run({ ...given, options: { resume: true }, told: again }), expected);
-        assert.deepEqual([again.starts[0]!.fromStep, again.checkpoints], [3, []]);
-      });
-    }
-
-    it("stops at a learning rate that throws the weights out of range", async () => {
-      const told = nothingTold();
-      await assert.rejects(run({ train: { lr: 1e30 }, told }), coded("NOT_FINITE", "step 1 ", "loss/dino"));
-      assert.deepEqual(told.checkpoints, [1]);
-    });
-  });
-
-  describe("with images that cannot be read", () => {
-    const broken = () => join(base(), "images", "even", "broken.png");
-    beforeEach(() => writeFile(broken(), "no picture"));
-    afterEach(() => rm(broken()));
-
-    it("shows others in their place and warns once of each", async () => {
-      const { summary, told } = await run({ train: { epochs: 3, batchSize: 11 } });
-      assert.equal(summary.status, "finished");
-      assert.equal(told.warnings.length, 1);
-      assert.match(told.warnings[0]!, /^even\/broken\.png cannot be read .*; image \d+ stands in for it$/);
-      assert.match(summary.evaluations[0]!.card.queries, /, 10$/, "the evaluation leaves it out");
-    });
-  });
-
-  it("ends with a coded error where there are no images, too few, or all are broken", async () => {
-    await mkdir(join(base(), "empty"));
-    await assert.rejects(run({ data: { path: "nowhere" } }), coded("DATASET_MISSING"));
-    await assert.rejects(run({ data: { path: "empty" } }), coded("DATASET_EMPTY"));
-    await assert.rejects(run({ train: { batchSize: 50 } }), coded("BATCH_TOO_LARGE", "50"));
-    for (const name of ["a.png", "b.png"]) await writeFile(join(base(), "empty", name), "no picture");
-    await assert.rejects(run({ data: { path: "empty" } }), coded("IMAGE_UNREADABLE", "a.png"));
   });
 
   describe("services", () => {

@@ -1,11 +1,10 @@
 /** DINO's equations: against a plain double loop, by their properties, and against the official code. */
 import assert from "node:assert/strict";
 import * as tf from "@tensorflow/tfjs-core";
-import type { Engine } from "../../../core/engine/engine.ts";
 import { Random } from "../../../core/random.ts";
 import { dinoLoss, nextCenter, teacherProbabilities } from "../../../plugins/dino/loss.ts";
+import { useCpuBackend } from "../../core/math/numeric.ts";
 import { fixture, golden } from "../../support/dino-fixture.ts";
-import { makeEngine } from "../../support/engines.ts";
 
 const BATCH = 3;
 const K = 5;
@@ -62,12 +61,7 @@ function loss(teacher: Float32Array, student: Float32Array): number {
 }
 
 describe("DINO's loss", () => {
-  let engine: Engine;
-  before(async () => {
-    engine = await makeEngine("eager on cpu");
-    await tf.setBackend("cpu");
-  });
-  after(() => engine.close());
+  useCpuBackend();
 
   for (const [globals, locals] of [
     [1, 1],
@@ -147,10 +141,7 @@ describe("DINO's loss", () => {
 });
 
 describe("the teacher's distribution", () => {
-  before(async () => {
-    (await makeEngine("eager on cpu")).close();
-    await tf.setBackend("cpu");
-  });
+  useCpuBackend();
 
   const of = (center: Float32Array, temperature: number) =>
     teacherProbabilities(

@@ -1,0 +1,109 @@
+import assert from "node:assert/strict";
+import { stripVTControlCharacters } from "node:util";
+import { checkLines } from "../../cli/commands/doctor.ts";
+import { comparisonLines, runLines } from "../../cli/commands/runs.ts";
+import { installProgress } from "../../cli/library.ts";
+import { tableLines } from "../../cli/table.ts";
+import { Terminal } from "../../cli/terminal.ts";
+import { resultLines, TrainView } from "../../cli/train-view.ts";
+import type { RunSummary } from "../../core/report/runs.ts";
+import type { StepReport } from "../../core/trainer/train.ts";
+
+/** A terminal that is none: every line stays. */
+function log() {
+  let written = "";
+  const terminal = new Terminal({ write: (text: string) => (written += text) }, {});
+  return { terminal, lines: () => stripVTControlCharacters(written).trimEnd().split("\n") };
+}
+const plain = (lines: readonly string[]) => lines.map(stripVTControlCharacters);
+
+describe("what the CLI shows", () => {
+  it("is a line now and then of a run without a terminal, and always the last step", () => {
+    const { terminal, lines } = log();
+    let now = 0;
+    const view = new TrainView(terminal, () => now);
+    const step = (index: number): StepReport => ({
+      step: index,
+      epoch: 0,
+      scalars: { loss: 1 },
+      imagesPerSecond: 10,
+      totalSteps: 30,
+      etaSeconds: 1,
+      memoryBytes: 1e9,
+      waitShare: 0,
+    });
+    for (let index = 0; index < 30; index++, now += 1000) view.step(step(index));
+    const told = lines().map((line) => /^step (\d+)/.exec(line)?.[1]);
+    assert.deepEqual(told, ["1", "11", "21", "30"]);
+  });
+
+  it("is each figure beside what it is without training", () => {
+    const card = { task: "category k-NN", network: "teacher" } as never;
+    const figure = { name: "top-1", value: 0.5, baselines: [{ name: "raw pixels" as const, value: 0.25 }] };
+    const results = [{ card, figures: [figure, { ...figure, name: "top-5", baselines: [] }] }];
+    assert.deepEqual(plain(resultLines(results)), [
+      "  category k-NN, top-1  50.0 %  (raw pixels 25.0 %)",
+      "  category k-NN, top-5  50.0 %",
+    ]);
+  });
+
+  it("is a table whose columns are as wide as they need, without empty ones", () => {
+    const columns = [{ title: "name" }, { title: "n", align: "right" }, { title: "empty" }] as const;
+    assert.deepEqual(
+      tableLines(columns, [
+        ["a", "100", ""],
+        ["longer", "2", ""],
+      ]),
+      ["name      n", "a       100", "longer    2"],
+    );
+  });
+
+  it("is a row per run, with the problems below", () => {
+    const run: RunSummary = {
+      name: "a",
+      folder: "/a",
+      status: "stopped",
+      epochsDone: 3,
+      epochs: 10,
+      loss: NaN,
+      lastKnn: 0.4,
+      bestKnn: 0.45,
+      plugins: ["multi-crop", "dino"],
+      problems: ["eval.json: broken"],
+    };
+    assert.deepEqual(plain(runLines([run])), [
+      "run  status   epochs  loss    k-NN    best  plugins",
+      "a    stopped    3/10   NaN  40.0 %  45.0 %  multi-crop dino",
+      "a: eval.json: broken",
+    ]);
+    const differences = [{ path: "train.lr", values: [0.1, undefined] }];
+    const compared = plain(comparisonLines({ runs: [run, { ...run, name: "b" }], differences }));
+    assert.deepEqual(compared.slice(-2), ["differs in  a    b", "train.lr    0.1  –"]);
+    assert.equal(
+      plain(comparisonLines({ runs: [run, run], differences: [] })).at(-1),
+      "the configs are the same",
+    );
+  });
+
+  it("is a line per check, with the fix below", () => {
+    const checks = [
+      { name: "node", ok: true, value: "20" },
+      { name: "disk", ok: "warning", value: "full", fix: "make room" },
+      { name: "engine", ok: false, value: "none" },
+    ] as const;
+    assert.deepEqual(plain(checkLines(checks)), [
+      "✔ node    20",
+      "! disk    full",
+      "          fix: make room",
+      "✖ engine  none",
+    ]);
+  });
+
+  it("is one line per stage of a download without a terminal", () => {
+    const { terminal, lines } = log();
+    const tell = installProgress(terminal);
+    for (const bytes of [0, 5e8, 1e9]) tell({ stage: "download", item: "x.whl", bytes, total: 1e9 });
+    tell({ stage: "unpack", item: "x.whl", bytes: 0, total: undefined });
+    assert.deepEqual(lines(), ["downloading x.whl (1.0 GB)", "unpacking x.whl"]);
+  });
+});

@@ -1,0 +1,119 @@
+/** Loss terms and probes. */
+import assert from "node:assert/strict";
+import * as tf from "@tensorflow/tfjs-core";
+import type { Engine } from "../../../core/engine/engine.ts";
+import { makeEngine } from "../../support/engines.ts";
+import {
+  at,
+  coded,
+  distance,
+  learnsOnes,
+  onStudent,
+  outputsOf,
+  plugin,
+  tinyBatch,
+  tinyTraining,
+} from "./tiny.ts";
+
+const ones = { kind: "ones" } as const;
+
+describe("inside the step,", () => {
+  let engine: Engine;
+  beforeEach(async () => {
+    engine = await makeEngine("eager on cpu");
+  });
+  afterEach(() => engine.close());
+
+  describe("the loss hook", () => {
+    it("sums terms by weight, a number or a schedule, under names with the plugin's", async () => {
+      const terms = plugin("terms", (hooks, name) => {
+        hooks.setup.tap(name, (setup) => {
+          const rising = setup.schedule("rising", ({ step }) => step);
+          const one = setup.variable("one", [1], ones);
+          hooks.loss.tap(name, (losses, { read }) => {
+            losses.add("terms", 10, tf.sum(read(one)));
+            losses.add("half", rising, tf.div(tf.sum(read(one)), 2));
+            losses.metric("double", tf.mul(tf.sum(read(one)), 2));
+          });
+        });
+      });
+      const training = await tinyTraining(engine, [learnsOnes, terms], { settings: { lr: 1e-20, minLr: 0 } });
+      for (const step of [0, 3]) {
+        const { scalars } = await training.step("train", tinyBatch(training), at(step));
+        assert.equal(scalars["loss/terms"], 1);
+        assert.equal(scalars["loss/terms.half"], 0.5);
+        assert.equal(scalars["metric/terms.double"], 2);
+        assert.ok(Math.abs(scalars["loss"]! - (scalars["loss/ones"]! + 10 + step / 2)) < 1e-5);
+      }
+    });
+
+    for (const [what, add, expected] of [
+      ["a second term of one name", [0, 0], coded("LOSS_DUPLICATE", '"acme"', '"acme.x"')],
+      ["a term that is no scalar", [1], coded("LOSS_NOT_SCALAR", '"acme"', '"acme.x"', "[3]")],
+      ["no term at all", [], coded("NO_LOSS")],
+      ["terms that no weight has a part in", [2], coded("LOSS_UNREACHED", "acme.x")],
+    ] as const) {
+      it(`refuses ${what}`, async () => {
+        const acme = onStudent("acme", { cls: true }, (hooks, pass) => {
+          hooks.loss.tap("acme", (losses, { output }) => {
+            const cls = output(pass).clsToken!;
+            const values = [tf.mean(cls), tf.reshape(tf.slice(cls, [0, 0], [1, 3]), [3]), tf.scalar(1)];
+            for (const i of add) losses.add("x", 1, values[i]!);
+          });
+        });
+        const training = await tinyTraining(engine, [acme]);
+        await assert.rejects(training.step("train", tinyBatch(training), at(0)), expected);
+      });
+    }
+
+    it("takes terms of one name from two plugins", async () => {
+      const same = (name: string) =>
+        onStudent(name, { cls: true }, (hooks, pass) => {
+          hooks.loss.tap(name, (losses, { output }) => losses.add("x", 1, tf.mean(output(pass).clsToken!)));
+        });
+      const training = await tinyTraining(engine, [same("acme"), same("other")]);
+      const { scalars } = await training.step("train", tinyBatch(training), at(0));
+      assert.equal(scalars["loss/acme.x"], scalars["loss/other.x"]);
+      assert.ok(scalars["loss/acme.x"] !== undefined);
+    });
+  });
+
+  describe("a probe", () => {
+    it("trains its own weights and gives the backbone no gradient, not through relations either", async () => {
+      const probe = plugin("probe", (hooks, name) => {
+        hooks.setup.tap(name, (setup) => {
+          setup.network("teacher");
+          const pass = setup.pass({
+            network: setup.network("student"),
+            views: "global",
+            outputs: { cls: true, patches: true, blocks: [0] },
+          });
+          const weight = setup.variable("weight", [32], { kind: "uniform", bound: 1 });
+          hooks.relation.tap(name, (relations, { patchTokens }) =>
+            relations.addBilinear("own", patchTokens, { axis: "channel" }),
+          );
+          hooks.loss.tap(name, (losses) => {
+            losses.addProbe(name, 1, ({ output, read, crossView }) => {
+              const { clsToken, patchTokens, patchTokensNormed } = output(pass);
+              const features = [clsToken!, patchTokens, patchTokensNormed, output(pass).block(0)];
+              const meanSquare = (x: tf.Tensor) => tf.mean(tf.square(x));
+              const own = features.map((feature) => meanSquare(tf.mul(feature, read(weight))));
+              return tf.addN([...own, crossView("own", (_, student) => meanSquare(student))]);
+            });
+          });
+        });
+      });
+      const gradientsWith = async (plugins: Parameters<typeof tinyTraining>[1]) => {
+        const own = await makeEngine("eager on cpu");
+        const outputs = await outputsOf(await tinyTraining(own, plugins));
+        own.close();
+        return new Map(Object.entries(outputs).filter(([name]) => name.startsWith("gradient/")));
+      };
+      const alone = await gradientsWith([learnsOnes]);
+      const beside = await gradientsWith([learnsOnes, probe]);
+      assert.ok(distance(beside.get("gradient/probe.weight")!, new Float32Array(32)) > 1e-3);
+      for (const [name, values] of alone) assert.ok(distance(beside.get(name)!, values) < 1e-6, name);
+      assert.equal(beside.size, alone.size + 1);
+    });
+  });
+});
