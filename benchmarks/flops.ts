@@ -41,7 +41,11 @@ export interface FlopsHead {
 
 const TRAINED = 3;
 
-export function stepFlops(model: FlopsModel, passes: readonly FlopsPass[], heads: readonly FlopsHead[]): number {
+export function stepFlops(
+  model: FlopsModel,
+  passes: readonly FlopsPass[],
+  heads: readonly FlopsHead[],
+): number {
   const { embedDim: D, depth, mlpRatio, patchSize, channels } = model;
   const block = (T: number) => 2 * T * D * (4 * D + 2 * mlpRatio * D) + 4 * T * T * D;
   const last = (T: number) => 4 * T * D * D + 4 * D * D + 4 * T * D + 4 * mlpRatio * D * D;

@@ -54,10 +54,15 @@ function configFromFlags(): unknown {
         use: "multi-crop",
         with: {
           localCrops: { count: Number(flags.locals) },
-          ...(flags.augment ? {} : { colour: { firstGlobal: noColour, otherGlobals: noColour, local: noColour } }),
+          ...(flags.augment
+            ? {}
+            : { colour: { firstGlobal: noColour, otherGlobals: noColour, local: noColour } }),
         },
       },
-      { use: "dino", with: { outDim: Number(flags["out-dim"]), normLastLayer: false, freezeLastLayerEpochs: 0 } },
+      {
+        use: "dino",
+        with: { outDim: Number(flags["out-dim"]), normLastLayer: false, freezeLastLayerEpochs: 0 },
+      },
     ],
   };
 }
@@ -76,9 +81,15 @@ function noiseBatch({ run, training }: Assembly): ViewBatch {
   const random = new Random(0, "noise");
   const views = training.declarations.views;
   const bytes = ({ count, size }: ViewGroupSpec) =>
-    new Uint8Array(Uint32Array.from({ length: (count * run.batchSize * size * size * run.channels) / 4 }, () => random.uint32()).buffer);
+    new Uint8Array(
+      Uint32Array.from({ length: (count * run.batchSize * size * size * run.channels) / 4 }, () =>
+        random.uint32(),
+      ).buffer,
+    );
   const rects = ({ count }: ViewGroupSpec) =>
-    Float32Array.from({ length: count * run.batchSize * 5 }, (_, i) => (i % 5 < 2 ? random.uniform(0, 40) : 200));
+    Float32Array.from({ length: count * run.batchSize * 5 }, (_, i) =>
+      i % 5 < 2 ? random.uniform(0, 40) : 200,
+    );
   return {
     epoch: 1,
     step: run.stepsPerEpoch,
@@ -94,7 +105,8 @@ function noiseBatch({ run, training }: Assembly): ViewBatch {
 function flopsOf({ training, config, run }: Assembly): number {
   const { passes, heads, views } = training.declarations;
   const { embedDim, depth, mlpRatio, patchSize } = config.backbone;
-  const images = (groups: readonly ViewGroupSpec[]) => groups.reduce((n, v) => n + v.count, 0) * run.batchSize;
+  const images = (groups: readonly ViewGroupSpec[]) =>
+    groups.reduce((n, v) => n + v.count, 0) * run.batchSize;
   const rows = [
     { rows: images(views.filter((v) => v.group === "global")), trained: false },
     { rows: images(views), trained: true },
@@ -122,7 +134,9 @@ function flopsOf({ training, config, run }: Assembly): number {
 
 const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1]!;
 
-const loaded = flags.config ? await loadConfig(flags.config) : { config: configFromFlags(), baseDir: process.cwd() };
+const loaded = flags.config
+  ? await loadConfig(flags.config)
+  : { config: configFromFlags(), baseDir: process.cwd() };
 const baseDir = flags.config ? dirname(resolve(flags.config)) : loaded.baseDir;
 const config = parseConfig(loaded.config, baseDir);
 const plugins = await resolvePlugins(config.plugins, baseDir);

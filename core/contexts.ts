@@ -142,9 +142,19 @@ export interface SetupContext {
   network(name: string, spec: { from: string; update: NetworkUpdate }): Network;
   pass(spec: PassSpec): Pass;
   /** Declares weights `<plugin>.<name>`, trained with the student's. */
-  variable(name: string, shape: readonly number[], init: Initializer, options?: VariableOptions): VariableHandle;
+  variable(
+    name: string,
+    shape: readonly number[],
+    init: Initializer,
+    options?: VariableOptions,
+  ): VariableHandle;
   /** Declares state `<plugin>.<name>` that only `update` writes. `perNetwork` gives each network its own. */
-  buffer(name: string, shape: readonly number[], init: Initializer, options?: { perNetwork?: boolean }): VariableHandle;
+  buffer(
+    name: string,
+    shape: readonly number[],
+    init: Initializer,
+    options?: { perNetwork?: boolean },
+  ): VariableHandle;
   /** A shared module; the name is global, without the plugin's prefix. */
   head(name: string, module: HeadModule): HeadHandle;
   schedule(name: string, at: (progress: Progress) => number): ScheduleHandle;

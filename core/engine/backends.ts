@@ -5,7 +5,7 @@ import { currentScope, pluginOf } from "../scopes.ts";
 import type { CApi } from "./c-api.ts";
 import { EagerBinding } from "./eager-binding.ts";
 import type { GraphBinding } from "./graph-binding.ts";
-import { NodeJSKernelBackend, type NodeBackend } from "./kernel-layer.ts";
+import { NodeJSKernelBackend, type NodeBackend, type TensorData } from "./kernel-layer.ts";
 import { registerRelataKernels } from "./kernels.ts";
 
 const PACKAGE = "@tensorflow/tfjs-node-gpu";
@@ -45,11 +45,19 @@ const activeOp = (): string => tf.engine().state.activeScope.name.replace(/__op$
 /** A tfjs backend over a tracing binding. */
 class TracingBackend extends NodeJSKernelBackend {
   /** tfjs would read the values of a tensor that another backend has, and take them away from there. */
-  override readonly tensorMap = new tf.DataStorage<object>(this, {
+  override readonly tensorMap = new tf.DataStorage<TensorData>(this, {
     moveData() {
       throw errors.foreignTensor(pluginOf(currentScope()), currentScope(), activeOp());
     },
   });
+
+  /** Keeps the node: gradient functions of tfjs use tensors that a tidy has disposed of. */
+  override disposeData(dataId: object, force = false): boolean {
+    if (!this.tensorMap.has(dataId)) return true;
+    const data = this.tensorMap.get(dataId);
+    data.refCount--;
+    return force || data.refCount <= 0;
+  }
 
   /** Values become a constant of the graph: random ones would be the same in every step. */
   override write(values: tf.BackendValues, shape: number[], dtype: tf.DataType): object {

@@ -37,17 +37,14 @@ const IMAGE_FORMATS = ["jpeg", "png", "webp", "tiff", "gif", "heif"] as const;
 
 export async function examine(options: ExamineOptions = {}): Promise<Check[]> {
   const { found, check: libraryCheck } = checkLibrary(options);
-  const own = await Promise.all([
-    checkNode(),
-    checkPlatform(),
-    checkCpu(),
-    libraryCheck,
+  const asked = await Promise.all([
     checkPip(found !== undefined),
     checkNvidia(options.gpu ?? false),
     checkDisk("disk of the cache", cacheDirectory(), found ? 0 : spaceToInstall(options.gpu)),
     checkDisk("disk of the runs", path.resolve(options.runDirectory ?? "runs"), ROOM_FOR_RUNS),
     checkImages(),
   ]);
+  const own = [checkNode(), checkPlatform(), checkCpu(), libraryCheck, ...asked];
   for (const extra of options.extra ?? []) own.push(await extra());
   return own;
 }

@@ -31,10 +31,15 @@ export interface Binding {
   isUsingGpuDevice(): boolean;
 }
 
+/** What the kernel backend knows of a tensor's data. */
+export interface TensorData {
+  refCount: number;
+}
+
 /** The part of tfjs-node-gpu's NodeJSKernelBackend that relata uses. */
 export interface NodeBackend extends KernelBackend {
   readonly binding: Binding;
-  readonly tensorMap: DataStorage<object>;
+  readonly tensorMap: DataStorage<TensorData>;
   createOutputTensor(metadata: TensorMetadata): Tensor;
   getInputTensorIds(tensors: readonly TensorInfo[]): number[];
   executeSingleOutput(op: string, attributes: readonly OpAttribute[], inputs: readonly TensorInfo[]): Tensor;

@@ -159,7 +159,12 @@ export class Evaluator {
     const found = this.tasks.flatMap(({ card, queries, bank }, i) => {
       const [by, byPixels] = [measured[i]!.neighbours, raw[i]!.neighbours];
       if (!by || !byPixels) return [];
-      const of = (neighbours: Neighbours): TaskMeasurement => ({ task: card.task, queries, bank, neighbours });
+      const of = (neighbours: Neighbours): TaskMeasurement => ({
+        task: card.task,
+        queries,
+        bank,
+        neighbours,
+      });
       return [{ trained: of(by), rawPixels: of(byPixels) }];
     });
     return { results, scalars: this.scalarsOf(measured), found };

@@ -145,11 +145,15 @@ export async function assemble(
 /** Undefined where the config leaves the dataset to a plugin. */
 async function openDataset({ data }: ResolvedConfig, baseDir: string): Promise<Dataset | undefined> {
   if (data.dataset === "emoji") return openEmoji({ limit: data.limit, from: [baseDir] });
-  if (data.dataset === "image-folder") return openImageFolder(resolve(baseDir, data.path!), { limit: data.limit });
+  if (data.dataset === "image-folder")
+    return openImageFolder(resolve(baseDir, data.path!), { limit: data.limit });
   return undefined;
 }
 
-function makeBackbone({ backbone, data }: ResolvedConfig, views: readonly ViewGroupSpec[]): VisionTransformer {
+function makeBackbone(
+  { backbone, data }: ResolvedConfig,
+  views: readonly ViewGroupSpec[],
+): VisionTransformer {
   const { imageSize = views[0]!.size, ...sizes } = backbone;
   return new VisionTransformer({ ...sizes, imageSize, channels: data.channels });
 }

@@ -96,7 +96,12 @@ export class Declarations implements SetupContext {
 
   viewGroup(name: string): ViewGroupSpec {
     const group = this.views.find((v) => v.group === name);
-    if (!group) throw errors.viewGroupMissing(this.plugin(), name, this.views.map((v) => v.group));
+    if (!group)
+      throw errors.viewGroupMissing(
+        this.plugin(),
+        name,
+        this.views.map((v) => v.group),
+      );
     return group;
   }
 
@@ -157,7 +162,12 @@ export class Declarations implements SetupContext {
     return index;
   }
 
-  variable(name: string, shape: readonly number[], init: Initializer, options: VariableOptions = {}): VariableHandle {
+  variable(
+    name: string,
+    shape: readonly number[],
+    init: Initializer,
+    options: VariableOptions = {},
+  ): VariableHandle {
     const trainable = options.trainable ?? true;
     return this.addVariable({
       kind: "parameter",
@@ -210,11 +220,19 @@ export class Declarations implements SetupContext {
       sample: (context: SamplerContext) => Float32Array | Int32Array;
     },
   ): InputHandle {
-    return this.add(this.inputs, { name: this.qualified(name), shape, dtype, sample: this.blaming("input", sample) });
+    return this.add(this.inputs, {
+      name: this.qualified(name),
+      shape,
+      dtype,
+      sample: this.blaming("input", sample),
+    });
   }
 
   phase<T extends PhaseValue>(name: string, at: (epoch: number) => T): PhaseHandle<T> {
-    return this.add(this.phases, { name: this.qualified(name), at: this.blaming("phase", at) }) as PhaseHandle<T>;
+    return this.add(this.phases, {
+      name: this.qualified(name),
+      at: this.blaming("phase", at),
+    }) as PhaseHandle<T>;
   }
 
   gate(variables: readonly (VariableHandle | HeadHandle)[], open: ScheduleHandle): void {
@@ -230,7 +248,10 @@ export class Declarations implements SetupContext {
 
   /** The names of a head's parameters, without the head's own prefix resolved by `readHead`. */
   parametersOfHead(name: string): string[] {
-    return this.heads.get(name)!.module.parameters().map((p) => `${name}.${p.name}`);
+    return this.heads
+      .get(name)!
+      .module.parameters()
+      .map((p) => `${name}.${p.name}`);
   }
 
   /** Parameters in the order of their declaration, which is the order of gradients and checkpoints. */
@@ -284,7 +305,8 @@ export class Declarations implements SetupContext {
   private add<T extends { readonly name: string }>(into: Map<string, T>, declaration: T): T {
     const { name } = declaration;
     // They are fed to the step by name.
-    if ([this.schedules, this.inputs, this.phases].some((of) => of.has(name))) throw errors.declaredTwice(name);
+    if ([this.schedules, this.inputs, this.phases].some((of) => of.has(name)))
+      throw errors.declaredTwice(name);
     into.set(name, declaration);
     return declaration;
   }

@@ -23,7 +23,9 @@ export async function makeEvaluator(assembly: Assembly): Promise<RunEvaluator> {
   const { size } = training.declarations.views[0]!;
   const extractor = new FeatureExtractor(training, { size });
   const extract = (pixels: Uint8Array) => extractor.extract(pixels);
-  const tasks = isEmoji(dataset) ? await emojiTasks(assembly, dataset, size) : await folderTasks(assembly, size);
+  const tasks = isEmoji(dataset)
+    ? await emojiTasks(assembly, dataset, size)
+    : await folderTasks(assembly, size);
   const evaluator = new Evaluator(tasks);
   const run: RunEvaluator = {
     untrained: {},
@@ -70,7 +72,9 @@ async function emojiTasks(assembly: Assembly, dataset: EmojiDataset, size: numbe
       crop,
       seed,
     }),
-    ...(evaluation.viewRetrieval === true ? [await viewTask(assembly, google.images, google.indices, size)] : []),
+    ...(evaluation.viewRetrieval === true
+      ? [await viewTask(assembly, google.images, google.indices, size)]
+      : []),
   ];
 }
 
@@ -99,15 +103,23 @@ async function folderTasks(assembly: Assembly, size: number): Promise<Tasks> {
       }),
     );
   }
-  if (evaluation.viewRetrieval ?? !dataset.classNames) tasks.push(await viewTask(assembly, images, indices, size));
+  if (evaluation.viewRetrieval ?? !dataset.classNames)
+    tasks.push(await viewTask(assembly, images, indices, size));
   return tasks;
 }
 
 /** A fixed crop, flip and colour change of each image has to find its image among all. */
 async function viewTask(assembly: Assembly, bank: ImageSet, indices: readonly number[], size: number) {
   const { config, dataset } = assembly;
-  const views = augmentedBatches(dataset, indices, config.seed, { ...imageOptions(assembly, size), batchSize: LOAD_BATCH });
-  const queries = await collect(views, dataset, { name: `one view of each of ${bank.name}`, size, channels: bank.channels });
+  const views = augmentedBatches(dataset, indices, config.seed, {
+    ...imageOptions(assembly, size),
+    batchSize: LOAD_BATCH,
+  });
+  const queries = await collect(views, dataset, {
+    name: `one view of each of ${bank.name}`,
+    size,
+    channels: bank.channels,
+  });
   return retrievalTask({
     task: "view retrieval",
     key: "views",
@@ -129,9 +141,17 @@ interface LoadedSet {
   readonly indices: readonly number[];
 }
 
-function loadSet(assembly: Assembly, name: string, indices: readonly number[], size: number): Promise<LoadedSet> {
+function loadSet(
+  assembly: Assembly,
+  name: string,
+  indices: readonly number[],
+  size: number,
+): Promise<LoadedSet> {
   const { dataset, config } = assembly;
-  const batches = centeredBatches(dataset, indices, { ...imageOptions(assembly, size), batchSize: LOAD_BATCH });
+  const batches = centeredBatches(dataset, indices, {
+    ...imageOptions(assembly, size),
+    batchSize: LOAD_BATCH,
+  });
   return collect(batches, dataset, { name, size, channels: config.data.channels });
 }
 

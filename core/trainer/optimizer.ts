@@ -27,7 +27,10 @@ export interface OptimizerStep {
 export interface Optimizer {
   readonly name: string;
   /** Declares the optimizer's own state, zero at the start and saved in checkpoints. */
-  declare(parameters: readonly TrainableParameter[], state: (name: string, shape: readonly number[]) => Variable): void;
+  declare(
+    parameters: readonly TrainableParameter[],
+    state: (name: string, shape: readonly number[]) => Variable,
+  ): void;
   /** Writes the parameters and the state. Traced inside the finite gate: a bad step changes nothing. */
   apply(step: OptimizerStep): void;
 }

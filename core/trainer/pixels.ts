@@ -15,6 +15,7 @@ export function unitPixels(bytes: tf.Tensor4D): tf.Tensor4D {
 
 /** (x - mean) / std per channel, [B, S, S, C]. */
 export function normalise(images: tf.Tensor4D, { mean, std }: Normalisation): tf.Tensor4D {
-  const perChannel = (values: readonly number[]) => constant(Float32Array.from(values), [1, 1, 1, values.length]);
+  const perChannel = (values: readonly number[]) =>
+    constant(Float32Array.from(values), [1, 1, 1, values.length]);
   return float32(() => tf.div(tf.sub(images, perChannel(mean)), perChannel(std)));
 }

@@ -29,8 +29,20 @@ export async function sampleViews(assembly: Assembly, count: number): Promise<Vi
             const kind = group === "local" ? "local" : "global";
             boxes.push(boxOf(kind, batch.rects.get(group)!.subarray(row * 5, row * 5 + 4), source));
             const imageSize = size * size * channels;
-            const values = (augmented[group] as Float32Array).subarray(row * imageSize, (row + 1) * imageSize);
-            views.push({ image: rgb(values.map((v) => 255 * v), size, size, channels), name: `${group} ${view + 1}`, kind });
+            const values = (augmented[group] as Float32Array).subarray(
+              row * imageSize,
+              (row + 1) * imageSize,
+            );
+            views.push({
+              image: rgb(
+                values.map((v) => 255 * v),
+                size,
+                size,
+                channels,
+              ),
+              name: `${group} ${view + 1}`,
+              kind,
+            });
           }
         }
         const whole: AnnotatedImage = {
@@ -46,7 +58,11 @@ export async function sampleViews(assembly: Assembly, count: number): Promise<Vi
 }
 
 /** A crop rectangle in fractions of the source image. */
-function boxOf(kind: "global" | "local", rect: Float32Array, { width, height }: { width: number; height: number }): Box {
+function boxOf(
+  kind: "global" | "local",
+  rect: Float32Array,
+  { width, height }: { width: number; height: number },
+): Box {
   const [x, y, w, h] = rect as unknown as [number, number, number, number];
   return { kind, x: x / width, y: y / height, width: w / width, height: h / height };
 }

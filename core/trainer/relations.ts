@@ -122,4 +122,3 @@ function matrixOf(relation: Relation, samples: tf.Tensor): tf.Tensor {
     return tf.mul(tf.matMul(perHead, perHead, false, true), scale);
   });
 }
-

@@ -6,7 +6,12 @@
  *   else              end + (base - end) / 2 * (1 + cos(pi * (k - warmupSteps) / (totalSteps - warmupSteps)))
  * as in DINO's training script; the last value is not quite `end`.
  */
-export function cosineSchedule(base: number, end: number, totalSteps: number, warmupSteps = 0): (step: number) => number {
+export function cosineSchedule(
+  base: number,
+  end: number,
+  totalSteps: number,
+  warmupSteps = 0,
+): (step: number) => number {
   return (step) => {
     if (step < warmupSteps) return warmupSteps === 1 ? 0 : (base * step) / (warmupSteps - 1);
     const progress = (step - warmupSteps) / Math.max(1, totalSteps - warmupSteps);

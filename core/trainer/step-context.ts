@@ -63,7 +63,8 @@ export class TraceContext implements StepContext {
 
   readonly phase = <T extends PhaseValue>(handle: PhaseHandle<T>): T => this.phases[handle.name] as T;
 
-  readonly once = <T extends tf.Tensor>(key: string, compute: () => T): T => this.remember(`once/${key}`, compute);
+  readonly once = <T extends tf.Tensor>(key: string, compute: () => T): T =>
+    this.remember(`once/${key}`, compute);
 
   readonly rects = (group: string): tf.Tensor2D => {
     const { count } = this.declarations.viewGroup(group);

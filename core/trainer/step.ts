@@ -92,7 +92,11 @@ export function traceViews(parts: StepParts): Trace {
 }
 
 /** Augmented pixels of a view group, [count * B, S, S, C] in 0..1. */
-function augment({ declarations, hooks }: StepParts, context: TraceContext, views: ViewGroupSpec): tf.Tensor4D {
+function augment(
+  { declarations, hooks }: StepParts,
+  context: TraceContext,
+  views: ViewGroupSpec,
+): tf.Tensor4D {
   const { batchSize, channels } = declarations.run;
   const shape = [views.count * batchSize, views.size, views.size, channels] as const;
   const bytes = context.input(inputNames.pixels(views.group), shape, "uint8") as tf.Tensor4D;
@@ -187,7 +191,11 @@ class StepTrace {
     return {
       tokens,
       dropPath: drops
-        ? (this.context.input(inputNames.dropPath(pass.key), [2 * backbone.depth, images], "float32") as tf.Tensor2D)
+        ? (this.context.input(
+            inputNames.dropPath(pass.key),
+            [2 * backbone.depth, images],
+            "float32",
+          ) as tf.Tensor2D)
         : undefined,
       clsOnly: !pass.patches && pass.blocks.size === 0,
       keepBlocks: [...pass.blocks],
@@ -234,7 +242,8 @@ class StepTrace {
     const sink: LossSink = {
       add: term,
       addProbe: (name, weight, value) => term(name, weight, value(this.probeContext())),
-      metric: (name, value) => this.tracer.output(stepOutputs.metric(`${pluginOf(currentScope())}.${name}`), value),
+      metric: (name, value) =>
+        this.tracer.output(stepOutputs.metric(`${pluginOf(currentScope())}.${name}`), value),
     };
     hooks.loss.call(sink, context);
     if (terms.length === 0) throw errors.noLoss();
@@ -312,10 +321,7 @@ class StepTrace {
     });
   }
 
-  private optimize(
-    gradients: OptimizerStep["gradients"],
-    squaredNorms: readonly tf.Scalar[],
-  ): void {
+  private optimize(gradients: OptimizerStep["gradients"], squaredNorms: readonly tf.Scalar[]): void {
     const { optimizer, schedules, clipGrad, accumulation, accumulators } = this.parts;
     const clipped = gradients.map(({ parameter, gradient }, i) => ({
       parameter,

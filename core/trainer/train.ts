@@ -222,7 +222,9 @@ class TrainRun {
       if (!outcome.finite) {
         await this.save(progress.step);
         const origin = await training.firstNonFinite(kind, batch, progress);
-        const terms = Object.keys(outcome.scalars).filter((n) => n.startsWith("loss/") && !Number.isFinite(outcome.scalars[n]!));
+        const terms = Object.keys(outcome.scalars).filter(
+          (n) => n.startsWith("loss/") && !Number.isFinite(outcome.scalars[n]!),
+        );
         throw errors.notFinite(progress.step, terms, origin);
       }
       outcomes.push(outcome);
@@ -297,7 +299,10 @@ class TrainRun {
       ...this.progressAt(step),
       last,
       log: (name, value) =>
-        this.observer.evaluation?.({ results: [], scalars: { [name]: value }, found: [] }, this.progressAt(step)),
+        this.observer.evaluation?.(
+          { results: [], scalars: { [name]: value }, found: [] },
+          this.progressAt(step),
+        ),
     };
   }
 }

@@ -108,7 +108,9 @@ export class Training {
 
   /** The phases of an epoch; each combination has its own programs. */
   phasesAt(epoch: number): Phases {
-    return Object.fromEntries([...this.declarations.phases.values()].map(({ name, at }) => [name, at(epoch)]));
+    return Object.fromEntries(
+      [...this.declarations.phases.values()].map(({ name, at }) => [name, at(epoch)]),
+    );
   }
 
   /** Whether the program of this epoch is still to be captured. */
@@ -160,7 +162,9 @@ export class Training {
 
   /** The value of every schedule at a step. */
   schedulesAt(progress: Progress): Record<string, number> {
-    const entries = [...this.declarations.schedules.values()].map(({ name, at }) => [name, at(progress)] as const);
+    const entries = [...this.declarations.schedules.values()].map(
+      ({ name, at }) => [name, at(progress)] as const,
+    );
     return Object.fromEntries(entries);
   }
 
@@ -171,7 +175,8 @@ export class Training {
     const feeds: Record<string, HostArray> = { [inputNames.labels]: batch.labels };
     for (const [group, pixels] of batch.pixels) feeds[inputNames.pixels(group)] = pixels;
     for (const [group, rects] of batch.rects) feeds[inputNames.rects(group)] = rects;
-    for (const [name, value] of Object.entries(this.schedulesAt(progress))) feeds[name] = Float32Array.of(value);
+    for (const [name, value] of Object.entries(this.schedulesAt(progress)))
+      feeds[name] = Float32Array.of(value);
     for (const input of declarations.inputs.values()) {
       lazily(feeds, input.name, () =>
         input.sample({
@@ -235,7 +240,8 @@ function readPatchesForRelations(declarations: Declarations): void {
   const give = (network: typeof STUDENT | typeof TEACHER, group: string) => {
     const existing = passOf(network, group);
     if (existing) existing.patches = true;
-    else declarations.pass({ network: declarations.network(network), views: group, outputs: { patches: true } });
+    else
+      declarations.pass({ network: declarations.network(network), views: group, outputs: { patches: true } });
   };
   const [first] = declarations.views;
   if (!first) return;

@@ -24,7 +24,8 @@ export default definePlugin(
   {
     name: "dino",
     api: "^1",
-    summary: "DINO: the class token of each view predicts the teacher's class token of the other global views.",
+    summary:
+      "DINO: the class token of each view predicts the teacher's class token of the other global views.",
     paper: "https://arxiv.org/abs/2104.14294",
     after: ["multi-crop"],
     options: z.strictObject({
@@ -34,7 +35,11 @@ export default definePlugin(
       bottleneckDim: z.int().positive().default(256),
       headLayers: z.int().positive().default(3),
       normLastLayer: z.boolean().default(true).describe("keep the student's prototypes at length 1"),
-      freezeLastLayerEpochs: z.number().nonnegative().default(1).describe("epochs without updates of the prototypes"),
+      freezeLastLayerEpochs: z
+        .number()
+        .nonnegative()
+        .default(1)
+        .describe("epochs without updates of the prototypes"),
       studentTemp: temperature.default(0.1),
       teacherTemp: temperature.default(0.04).describe("after its warm-up"),
       warmupTeacherTemp: temperature.default(0.04),
@@ -53,7 +58,9 @@ export default definePlugin(
       const viewCount = setup.views.reduce((sum, { count }) => sum + count, 0);
       if (viewCount === 1) throw errors.noViewPairs(name, globalViews);
       // The global views first: a view and the teacher's view of the same crop have the same index.
-      const groups = [...setup.views].sort((a, b) => Number(b.group === globalViews) - Number(a.group === globalViews));
+      const groups = [...setup.views].sort(
+        (a, b) => Number(b.group === globalViews) - Number(a.group === globalViews),
+      );
       const studentPasses = groups.map(({ group }) =>
         setup.pass({ network: student, views: group, outputs: { cls: true } }),
       );

@@ -40,7 +40,9 @@ export function dinoLoss({
     const views = student.shape[0] / batchSize;
     const targets = tf.split(teacher, globals) as Tensor2D[];
     const meanOf = (some: Tensor2D[]) => tf.div(tf.addN(some), some.length) as Tensor2D;
-    const ofGlobal = targets.map((_, v) => (globals > 1 ? meanOf(targets.filter((_, q) => q !== v)) : targets[0]!));
+    const ofGlobal = targets.map((_, v) =>
+      globals > 1 ? meanOf(targets.filter((_, q) => q !== v)) : targets[0]!,
+    );
     const ofLocal = meanOf(targets);
     const labels = Array.from({ length: views }, (_, v) => ofGlobal[v] ?? ofLocal);
     const pairs = globals * (views - 1);

@@ -4,7 +4,7 @@ import type { Initializer, RunInfo, ViewGroupSpec } from "../../core/contexts.ts
 import type { ViewBatch } from "../../core/data/pipeline.ts";
 import type { Engine } from "../../core/engine/engine.ts";
 import { createHooks } from "../../core/hooks.ts";
-import { definePlugin, tf, z } from "../../core/plugin.ts";
+import { definePlugin, z, type tf } from "../../core/plugin.ts";
 import { AdamW } from "../../core/trainer/optimizer.ts";
 import { Training, type TrainingSettings } from "../../core/trainer/training.ts";
 import { VisionTransformer } from "../../core/vit/vit.ts";
