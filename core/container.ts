@@ -17,9 +17,14 @@ export class Container {
     return this;
   }
 
+  /** Whether anyone bound the service. */
+  has<T>(token: Token<T>): boolean {
+    return this.inner.isRegistered(token.key, true);
+  }
+
   /** The service bound last. Throws SERVICE_NOT_BOUND. */
   get<T>(token: Token<T>): T {
-    if (!this.inner.isRegistered(token.key, true)) throw errors.serviceNotBound(token.description);
+    if (!this.has(token)) throw errors.serviceNotBound(token.description);
     return this.inner.resolve<T>(token.key);
   }
 

@@ -204,7 +204,7 @@ export interface AugmentContext extends StepContext {
   readonly views: ViewGroupSpec;
 }
 
-/** In-tape hooks receive the pass they are in; `read` and `apply` default to its network. */
+/** In-tape hooks receive the pass they are in; `read` defaults to its network. */
 export interface PassContext extends StepContext {
   readonly pass: Pass;
 }
@@ -287,7 +287,7 @@ export interface StepResult extends Progress {
 }
 
 export interface EpochContext extends Progress {
-  /** Features of images by the named network: [n, D] class token after the final norm. */
+  /** Whether training ends here. */
   readonly last: boolean;
   /** Adds a figure to the log of this step. */
   log(name: string, value: number): void;

@@ -176,6 +176,10 @@ export const errors = {
     message: `plugin "${plugin}" gates "${name}", which is not a declared weight`,
     fix: "declare the variable or head before gating it",
   })),
+  gateConflict: coded("GATE_CONFLICT", (plugin: string, name: string) => ({
+    message: `plugin "${plugin}" gates "${name}", which another plugin gates already`,
+    fix: "let one of the plugins that share it hold it back",
+  })),
   variableShape: coded("VARIABLE_SHAPE", (plugin: string, name: string, shape: readonly number[]) => ({
     message: `plugin "${plugin}" declares "${name}" with the impossible shape [${shape.join(", ")}]`,
     fix: "use positive whole numbers",
@@ -229,7 +233,7 @@ export const errors = {
   })),
   resumeDiffers: coded("RESUME_DIFFERS", (what: string) => ({
     message: `${what} of the run and of the config differ, so training cannot go on as it was`,
-    fix: "resume with the run's own data and seed, or start a new run",
+    fix: "resume with the run's own data, seed and batch size, or start a new run",
   })),
   // --- training and checkpoints --------------------------------------------------------------------------
   notFinite: coded(

@@ -19,8 +19,7 @@ const rules = [
   {
     in: /^plugins\/(?<own>[^/]+)\//,
     may: /^core\/plugin\.ts$|^plugins\/(?<own>[^/]+)\//,
-    because:
-      "a plugin sees what one in another package would see: core/plugin.ts and its own folder",
+    because: "a plugin sees what one in another package would see: core/plugin.ts and its own folder",
   },
   {
     in: /^registry\//,

@@ -83,9 +83,10 @@ export async function runTrain(
 /** What is told when a run has ended. */
 function endLines({ status, step, folder, report }: RunSummary, run: RunFolder | undefined): string[] {
   const steps = `${step.toLocaleString("en-US")} ${step === 1 ? "step" : "steps"}`;
-  if (report === undefined) return [`${theme.good("✔")} the dry run went through; nothing was kept`];
+  if (report === undefined && status === "finished")
+    return [`${theme.good("✔")} the dry run went through; nothing was kept`];
   const place = relative("", folder) || ".";
-  const saved = [`  ${theme.quiet("report")} ${relative("", report)}`];
+  const saved = report === undefined ? [] : [`  ${theme.quiet("report")} ${relative("", report)}`];
   if (status === "finished") return [`${theme.good("✔")} finished after ${steps}`, ...saved];
   const again = `  ${theme.quiet("go on")}  npx relata train --resume ${place}`;
   return [`${theme.warning("■")} stopped after ${steps}${run ? " in all" : ""}`, ...saved, again];

@@ -19,14 +19,14 @@ const faint = (blur: number) => ({
 
 export const presets: Readonly<Record<string, Preset>> = {
   "dino-emoji": {
-    summary: "DINO, a small ViT on 3,822 emoji that come with relata; minutes on a CPU",
+    summary: "DINO, a small ViT on 3,822 emoji from two npm packages; minutes on a CPU",
     config: {
       name: "dino-emoji",
       data: { dataset: "emoji" },
       backbone: { arch: "vit", embedDim: 128, depth: 4, numHeads: 4, patchSize: 8 },
-      train: { epochs: 16, batchSize: 64, lr: 4e-3, warmupEpochs: 1 },
+      train: { epochs: 10, batchSize: 64, lr: 4e-3, warmupEpochs: 1 },
       teacher: { momentum: 0.99 },
-      evaluation: { knn: { everyEpochs: 4 } },
+      evaluation: { knn: { everyEpochs: 2 } },
       plugins: [
         {
           use: "multi-crop",

@@ -32,8 +32,8 @@ const packageOf = (vendor: string) => `emoji-datasource-${vendor}`;
 
 /**
  * @param options.limit use at most this many images (half as many emoji), evenly spaced.
- * @param options.from folders that the packages are looked for from, after relata's own; the working folder
- *   unless given.
+ * @param options.from folders that the packages are looked for from; relata's own and the working folder unless
+ *   given.
  * @throws EMOJI_MISSING where a package is not installed, DATASET_LIMIT for a limit under 2.
  */
 export async function openEmoji({
@@ -41,7 +41,7 @@ export async function openEmoji({
   from,
 }: { limit?: number; from?: readonly string[] } = {}): Promise<EmojiDataset> {
   if (limit !== undefined && !(Number.isInteger(limit) && limit >= 2)) throw errors.datasetLimit(limit, 2);
-  const folders = packageFolders([import.meta.url, ...(from ?? [process.cwd()]).map(folderUrl)]);
+  const folders = packageFolders(from?.map(folderUrl) ?? [import.meta.url, folderUrl(process.cwd())]);
   const entries = JSON.parse(await readFile(join(folders.google, "emoji.json"), "utf8")) as EmojiEntry[];
   const both = entries
     .filter((entry) => entry.has_img_google && entry.has_img_twitter)

@@ -16,7 +16,7 @@ const transparent = new Set([
   "Reshape", "Transpose", "Slice", "StridedSlice", "ConcatV2", "SplitV", "PadV2", "Pack", "Unpack", "Identity", "Tile",
   "ExpandDims", "Squeeze", "GatherV2", "Snapshot",
   // follow a matrix product
-  "BiasAdd", "Softmax", "Relu", "ReluGrad", "Mul", "Sub", "AddV2",
+  "BiasAdd", "Softmax", "Relu", "ReluGrad", "Mul", "Sub",
 ]); // prettier-ignore
 
 export interface CastInput {

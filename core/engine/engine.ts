@@ -50,7 +50,10 @@ export interface Tracer {
   blend(variable: Variable, value: Tensor, rate: Scalar): void;
   /** AdamW (Loshchilov & Hutter 2019) in place. */
   adam(update: AdamUpdate): void;
-  /** Writes made inside `body` happen only in runs in which `condition` (bool scalar) holds. */
+  /**
+   * Writes made inside `body` happen only in runs in which `condition` (bool scalar) holds. What depends on them
+   * becomes an output outside of `body`, through `updated`.
+   */
   when(condition: Tensor, body: () => void): void;
 }
 

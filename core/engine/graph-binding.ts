@@ -52,8 +52,6 @@ export class GraphBinding implements Binding {
   readonly floats: FloatNode[] = [];
   /** Bytes of constants that ended up in the graph. */
   constantBytes = 0;
-  /** Nodes that every further node waits for. */
-  control: readonly Pointer[] = [];
 
   private readonly prefix: string;
   private readonly precision: Precision;
@@ -149,7 +147,6 @@ export class GraphBinding implements Binding {
           op,
           tensors.map((t) => t.output),
         ),
-        control: this.control,
         attributes,
       });
     } catch (error) {

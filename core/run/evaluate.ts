@@ -36,10 +36,14 @@ export async function evaluateRun(
     const { training, container } = assembly;
     const checkpoint = await container.get(CHECKPOINTS).latest((error) => logger.warn(String(error)));
     if (!checkpoint) throw errors.checkpointMissing(folder.path);
-    await training.initialize(valuesFor(checkpoint, training.state.variables));
+    const values = valuesFor(checkpoint, training.state.variables);
     status("loading the images");
     const evaluator = await makeEvaluator(assembly);
-    evaluator.untrained = checkpoint.notes["untrained"] as Record<string, number>;
+    // Measured again: the images or the protocol may be others than the run's.
+    status("evaluating the untrained backbone");
+    await training.initialize();
+    await evaluator.measureUntrained();
+    await training.initialize(values);
     status("evaluating");
     return { evaluation: await evaluator.evaluate(), step: checkpoint.step };
   } finally {

@@ -52,7 +52,7 @@ export async function runTraining(
   });
   const removed = dryRun && out === undefined && !resume;
   try {
-    folder.writeConfig(written);
+    if (!resume) folder.writeConfig(written); // a resumed run's stays until the trainer has accepted it
     const summary = await train(config, plugins, {
       baseDir,
       folder: folder.path,

@@ -82,7 +82,6 @@ export async function assemble(
 
   const dataset = container.get(DATASET);
   const stepsPerEpoch = Math.floor(dataset.size / train.batchSize);
-  if (stepsPerEpoch === 0) throw errors.batchTooLarge(train.batchSize, dataset.name, dataset.size);
   const run: RunInfo = {
     seed: config.seed,
     epochs: train.epochs,
@@ -96,15 +95,16 @@ export async function assemble(
 
   const backbone = container.get(BACKBONE);
   status?.("opening TensorFlow");
-  const engine = await createEngine({ ...train, library: (gpu) => ensureLibrary({ gpu }) });
-  container.bind(ENGINE, () => engine);
+  const engine = container.has(ENGINE)
+    ? container.get(ENGINE)
+    : await createEngine({ ...train, library: (gpu) => ensureLibrary({ gpu }) });
   const accumulation = train.batchSize / train.microBatch;
   const training = await Training.create({
     hooks,
     views,
     run,
     backbone,
-    engine: container.get(ENGINE),
+    engine,
     optimizer: container.get(OPTIMIZER),
     settings: {
       ...train,
@@ -144,7 +144,8 @@ export async function assemble(
 
 /** Undefined where the config leaves the dataset to a plugin. */
 async function openDataset({ data }: ResolvedConfig, baseDir: string): Promise<Dataset | undefined> {
-  if (data.dataset === "emoji") return openEmoji({ limit: data.limit, from: [baseDir] });
+  if (data.dataset === "emoji")
+    return openEmoji({ limit: data.limit, from: [import.meta.dirname, baseDir, process.cwd()] });
   if (data.dataset === "image-folder")
     return openImageFolder(resolve(baseDir, data.path!), { limit: data.limit });
   return undefined;

@@ -15,6 +15,8 @@ export interface CheckpointInfo {
   readonly seed: number;
   /** Of the dataset's item list. */
   readonly dataset: string;
+  /** Samples per update: epochs and the order of images depend on it. */
+  readonly batchSize: number;
   /** Figures that a resumed run cannot compute again, such as the untrained backbone's. */
   readonly notes: Readonly<Record<string, unknown>>;
 }

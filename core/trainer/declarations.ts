@@ -241,12 +241,13 @@ export class Declarations implements SetupContext {
       for (const parameter of names) {
         const declared = this.variables.get(parameter);
         if (declared?.kind !== "parameter") throw errors.gateUnknown(this.plugin(), parameter);
+        if (declared.gate && declared.gate !== open) throw errors.gateConflict(this.plugin(), parameter);
         declared.gate = open;
       }
     }
   }
 
-  /** The names of a head's parameters, without the head's own prefix resolved by `readHead`. */
+  /** The full names of a head's parameters. */
   parametersOfHead(name: string): string[] {
     return this.heads
       .get(name)!

@@ -83,7 +83,8 @@ async function folderTasks(assembly: Assembly, size: number): Promise<Tasks> {
   const { config, dataset } = assembly;
   const { evaluation, seed } = config;
   const limit = Math.min(dataset.size, evaluation.limit ?? DEFAULT_LIMIT);
-  const chosen = Array.from({ length: limit }, (_, i) => Math.floor((i * dataset.size) / limit));
+  const all = Array.from({ length: dataset.size }, (_, i) => i);
+  const chosen = evenlySpaced(all, limit);
   const { images, indices } = await loadSet(assembly, dataset.name, chosen, size);
   const tasks: Tasks[number][] = [];
   if (dataset.classNames && images.count > 1) {

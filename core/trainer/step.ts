@@ -83,11 +83,15 @@ export function traceStep(parts: StepParts, kind: StepKind, phases: Phases): Tra
 }
 
 /** Only the views: each group's augmented pixels in 0..1 under its name. */
-export function traceViews(parts: StepParts): Trace {
+export function traceViews(parts: StepParts, phases: Phases): Trace {
   return (tracer) => {
-    const context = new TraceContext(tracer, parts.declarations, parts.state, {});
-    for (const views of parts.declarations.views) tracer.output(views.group, augment(parts, context, views));
-    context.dispose();
+    const context = new TraceContext(tracer, parts.declarations, parts.state, phases);
+    try {
+      for (const views of parts.declarations.views)
+        tracer.output(views.group, augment(parts, context, views));
+    } finally {
+      context.dispose();
+    }
   };
 }
 
@@ -242,8 +246,12 @@ class StepTrace {
     const sink: LossSink = {
       add: term,
       addProbe: (name, weight, value) => term(name, weight, value(this.probeContext())),
-      metric: (name, value) =>
-        this.tracer.output(stepOutputs.metric(`${pluginOf(currentScope())}.${name}`), value),
+      metric: (name, value) => {
+        const plugin = pluginOf(currentScope());
+        const full = `${plugin}.${name}`;
+        if (value.rank !== 0) throw errors.lossNotScalar(plugin, full, value.shape);
+        this.tracer.output(stepOutputs.metric(full), value);
+      },
     };
     hooks.loss.call(sink, context);
     if (terms.length === 0) throw errors.noLoss();
@@ -255,10 +263,14 @@ class StepTrace {
   /** What a probe sees: nothing in it carries a gradient to the backbone. */
   private probeContext(): LossContext {
     const context = this.lossContext(this.detached);
-    const { crossView } = context;
+    const { crossView, once } = context;
     const detached: CrossView = (relation, compare, options) =>
       crossView(relation, (a, b) => compare(stopGradient(a), stopGradient(b)), options);
-    return Object.assign(context, { crossView: detached });
+    return Object.assign(context, {
+      crossView: detached,
+      // What a probe computes has no gradient, so the losses do not share it.
+      once: <T extends tf.Tensor>(key: string, compute: () => T): T => once(`probe/${key}`, compute),
+    });
   }
 
   private lossContext(output: (pass: Pass) => BackboneOutput): LossContext {

@@ -47,7 +47,7 @@ export interface TrainObserver {
   start?(info: TrainingStart): void;
   status?(message: string): void;
   step?(report: StepReport): void;
-  /** `progress` says after which step; the figures of step 0 are the untrained network's. */
+  /** `progress` says after which step. */
   evaluation?(evaluation: Evaluation, progress: Progress): void;
   /** A few samples and their views, for the report. */
   views?(samples: readonly ViewSample[]): void;
@@ -96,6 +96,8 @@ export async function train(
     status: (message) => observer.status?.(message),
   });
   try {
+    const { run, dataset } = assembly;
+    if (run.stepsPerEpoch === 0) throw errors.batchTooLarge(run.globalBatchSize, dataset.name, dataset.size);
     const pipeline = assembly.pipeline();
     try {
       return await new TrainRun(assembly, pipeline, plugins, options, logger).run();
@@ -173,11 +175,15 @@ class TrainRun {
       await this.evaluator.measureUntrained();
       return 0;
     }
-    const checkpoint = await container.get(CHECKPOINTS).latest((error) => this.logger.warn(String(error)));
-    if (!checkpoint) throw errors.checkpointMissing(this.options.folder);
-    if (checkpoint.dataset !== dataset.fingerprint || checkpoint.seed !== config.seed) {
-      throw errors.resumeDiffers(checkpoint.seed === config.seed ? "the images" : "the seed");
-    }
+    let damaged: Error | undefined;
+    const checkpoint = await container.get(CHECKPOINTS).latest((error) => {
+      damaged ??= error;
+      this.logger.warn(String(error));
+    });
+    if (!checkpoint) throw damaged ?? errors.checkpointMissing(this.options.folder);
+    if (checkpoint.seed !== config.seed) throw errors.resumeDiffers("the seed");
+    if (checkpoint.dataset !== dataset.fingerprint) throw errors.resumeDiffers("the images");
+    if (checkpoint.batchSize !== config.train.batchSize) throw errors.resumeDiffers("train.batchSize");
     await training.initialize(valuesFor(checkpoint, training.state.variables));
     this.evaluator.untrained = checkpoint.notes["untrained"] as Record<string, number>;
     this.savedStep = checkpoint.step;
@@ -261,7 +267,7 @@ class TrainRun {
     const epoch = step / run.stepsPerEpoch;
     const { everyEpochs } = config.evaluation.knn;
     // First what must not be lost, then what can fail.
-    if (!last && epoch % config.checkpoint.everyEpochs === 0) await this.save(step);
+    if (last || epoch % config.checkpoint.everyEpochs === 0) await this.save(step);
     if (!last && everyEpochs > 0 && epoch % everyEpochs === 0) await this.evaluate(step);
     await hooks.afterEpoch.promise(this.epochContext(step, last));
   }
@@ -282,6 +288,7 @@ class TrainRun {
       ...this.progressAt(step),
       seed: config.seed,
       dataset: dataset.fingerprint,
+      batchSize: config.train.batchSize,
       notes: { untrained: this.evaluator.untrained },
       tensors: variables.map(({ name, shape }, i) => ({ name, shape, values: values[i]! })),
     };

@@ -132,7 +132,7 @@ export class Training {
 
   /** A program body that gives every view group augmented, in 0..1, and does nothing else. */
   traceViews(): Trace {
-    return traceViews(this.parts);
+    return traceViews(this.parts, this.phasesAt(0));
   }
 
   /** Traces every captured program again. Throws FROZEN_VALUE where a plugin's host state leaked into it. */
@@ -182,7 +182,7 @@ export class Training {
         input.sample({
           ...progress,
           indices: batch.indices,
-          random: (...keys) => new Random(seed, input.name, progress.step, ...keys),
+          random: (...keys) => new Random(seed, input.name, batch.step, ...keys),
         }),
       );
     }

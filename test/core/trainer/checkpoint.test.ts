@@ -15,6 +15,7 @@ const checkpoint = (step: number, fill = step): Checkpoint => ({
   epoch: step / 4,
   seed: 3,
   dataset: "0123456789ab",
+  batchSize: 4,
   notes: { untrained: { "knn/top1": 0.25 } },
   tensors: [
     { name: "student/a", shape: [2, 3], values: new Float32Array(6).fill(fill) },
