@@ -126,7 +126,10 @@ export interface SamplerContext {
   readonly epoch: number;
   /** Dataset indices of the micro-batch, [B]. */
   readonly indices: Int32Array;
-  /** A stream of draws for this input, step and the given keys (a sample, a view …). */
+  /**
+   * A stream of draws for this input, update and the given keys. Key by sample (its index) and view: then what a
+   * sample draws does not depend on the micro-batch that it is in.
+   */
   random(...keys: (string | number)[]): Random;
 }
 
@@ -268,7 +271,7 @@ export interface LossSink {
   add(name: string, weight: number | ScheduleHandle, value: Tensor): void;
   /** A probe learns from the features without teaching the backbone: its outputs carry no gradient. */
   addProbe(name: string, weight: number | ScheduleHandle, value: (context: LossContext) => Tensor): void;
-  /** A scalar to log, not to train on. */
+  /** A value to look at, not to train on: scalars are logged, others are outputs of the program only. */
   metric(name: string, value: Tensor): void;
 }
 

@@ -246,12 +246,8 @@ class StepTrace {
     const sink: LossSink = {
       add: term,
       addProbe: (name, weight, value) => term(name, weight, value(this.probeContext())),
-      metric: (name, value) => {
-        const plugin = pluginOf(currentScope());
-        const full = `${plugin}.${name}`;
-        if (value.rank !== 0) throw errors.lossNotScalar(plugin, full, value.shape);
-        this.tracer.output(stepOutputs.metric(full), value);
-      },
+      metric: (name, value) =>
+        this.tracer.output(stepOutputs.metric(`${pluginOf(currentScope())}.${name}`), value),
     };
     hooks.loss.call(sink, context);
     if (terms.length === 0) throw errors.noLoss();

@@ -182,7 +182,7 @@ export class Training {
         input.sample({
           ...progress,
           indices: batch.indices,
-          random: (...keys) => new Random(seed, input.name, batch.step, ...keys),
+          random: (...keys) => new Random(seed, input.name, progress.step, ...keys),
         }),
       );
     }

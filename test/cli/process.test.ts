@@ -62,7 +62,9 @@ describe("the CLI's process", function () {
     finishingMs: number,
     signals: { after: string; waitMs: number; signal: NodeJS.Signals }[],
   ) {
-    const child = spawn(process.execPath, [...SOURCES, path("fake-work.ts"), String(finishingMs)]);
+    const child = spawn(process.execPath, [...SOURCES, path("fake-work.ts"), String(finishingMs)], {
+      env: { ...process.env, NO_COLOR: "1" },
+    });
     let output = "";
     const waiting = [...signals];
     const send = () => {
