@@ -78,4 +78,13 @@ describe("container", () => {
     assert.ok(!globalContainer.isRegistered(CLOCK.key, true));
     assert.throws(() => new Container().get(CLOCK), { code: "SERVICE_NOT_BOUND" });
   });
+
+  it("tells whether a service is bound, here or above", () => {
+    const token = createToken<number>("NUMBER");
+    const parent = new Container();
+    assert.equal(parent.has(token), false);
+    parent.bind(token, () => 1);
+    assert.equal(parent.has(token), true);
+    assert.equal(parent.child().has(token), true);
+  });
 });

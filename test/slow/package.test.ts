@@ -84,7 +84,17 @@ describe("the installed package", function () {
 
   it("holds compiled code and nothing of tests or tools", () => {
     const own = readdirSync(join(project, "node_modules/relata")).sort();
-    assert.deepEqual(own, ["CHANGELOG.md", "LICENSE", "README.md", "bin", "dist", "package.json"]);
+    assert.deepEqual(own, [
+      "CHANGELOG.md",
+      "CONTRIBUTING.md",
+      "LICENSE",
+      "README.md",
+      "bin",
+      "dist",
+      "docs",
+      "examples",
+      "package.json",
+    ]);
     const compiled = readdirSync(join(project, "node_modules/relata/dist")).sort();
     assert.deepEqual(compiled, ["cli", "core", "index.d.ts", "index.js", "plugins", "registry"]);
   });
