@@ -6,12 +6,9 @@ import type { PluginDefinition } from "../core/plugin.ts";
 import { findPlugin } from "./find.ts";
 import { orderPlugins } from "./order.ts";
 import { asDefinition } from "./shape.ts";
+import type { ResolvedPlugin } from "../core/trainer/assemble.ts";
 
-export interface ResolvedPlugin {
-  readonly definition: PluginDefinition;
-  /** Checked, with defaults. */
-  readonly options: unknown;
-}
+export type { ResolvedPlugin };
 
 interface FoundPlugin {
   readonly definition: PluginDefinition;

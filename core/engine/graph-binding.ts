@@ -50,8 +50,6 @@ export class GraphBinding implements Binding {
   readonly records: TraceRecord[] = [];
   /** Every floating-point result in the order it was made; kept for the check program. */
   readonly floats: FloatNode[] = [];
-  /** Bytes of constants that ended up in the graph. */
-  constantBytes = 0;
 
   private readonly prefix: string;
   private readonly precision: Precision;
@@ -102,7 +100,6 @@ export class GraphBinding implements Binding {
     }
     const name = this.nodeName("Const");
     const node = this.graph.constant(name, dtype, shape, values);
-    this.constantBytes += values.byteLength;
     const output = { oper: node, index: 0 };
     this.record("Const", key ?? `${dtype}|${shape.join()}|${digest(values)}`, output);
     const tensor: TracedTensor = { output, dtype, shape, constant: small ? values : undefined };

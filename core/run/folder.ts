@@ -13,6 +13,7 @@ import type { EvalResult } from "../eval/card.ts";
 import { errors } from "../errors.ts";
 import { RUN_FILES, type RunRecord } from "../report/runs.ts";
 import { writeJsonAtomic } from "./atomic-file.ts";
+import { isAlive } from "../process-alive.ts";
 
 /** Where runs go unless a folder is named. */
 export const RUNS_FOLDER = "runs";
@@ -221,15 +222,6 @@ function readJson(file: string): unknown {
     return JSON.parse(readFileSync(file, "utf8"));
   } catch (error) {
     throw errors.runFileDamaged(file, error).because(error);
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }
 

@@ -1,7 +1,7 @@
 /** Features of whole images: a network's class token after the final norm, in batches of one size. */
 import * as tf from "@tensorflow/tfjs-core";
 import type { Network } from "../contexts.ts";
-import type { Program } from "../engine/engine.ts";
+import type { Program, Trace } from "../engine/engine.ts";
 import type { Features } from "../eval/features.ts";
 import { STUDENT, TEACHER } from "./declarations.ts";
 import { normalise, unitPixels } from "./pixels.ts";
@@ -34,22 +34,7 @@ export class FeatureExtractor {
     const count = pixels.length / imageBytes;
     const dim = declarations.backbone.embedDim;
     const data = new Float32Array(count * dim);
-    this.program ??= this.training.engine.program("features", (tracer) => {
-      const context = new TraceContext(tracer, declarations, this.training.state, {});
-      const { backbone, run } = declarations;
-      const shape = [this.batchSize, this.size, this.size, run.channels];
-      const bytes = context.input(PIXELS, shape, "uint8") as tf.Tensor4D;
-      const images = normalise(unitPixels(bytes), this.training.normalisation);
-      const parameters = context.parameters(this.network, "backbone");
-      const patches = backbone.patchify(parameters, images);
-      const tokens = backbone.prepare(parameters, patches, backbone.grid(this.size));
-      const [output] = backbone.blocks(parameters, [{ tokens, clsOnly: backbone.hasClsToken }]);
-      // Without a class token the mean of the patch tokens stands for the image.
-      const pooled = backbone.hasClsToken ? output!.tokens : tf.mean(output!.tokens, 1, true);
-      const features = backbone.norm(parameters, tf.reshape(pooled, [this.batchSize, dim]));
-      tracer.output(FEATURES, features);
-      context.dispose();
-    });
+    this.program ??= this.training.engine.program("features", this.trace());
     const program = await this.program;
     const batch = new Uint8Array(this.batchSize * imageBytes);
     for (let start = 0; start < count; start += this.batchSize) {
@@ -59,5 +44,22 @@ export class FeatureExtractor {
       data.set((outputs[FEATURES] as Float32Array).subarray(0, rows * dim), start * dim);
     }
     return { data, count, dim };
+  }
+
+  private trace(): Trace {
+    const { declarations, state, normalisation } = this.training;
+    const { backbone, run } = declarations;
+    return TraceContext.trace(declarations, state, {}, (context) => {
+      const shape = [this.batchSize, this.size, this.size, run.channels];
+      const bytes = context.input(PIXELS, shape, "uint8") as tf.Tensor4D;
+      const parameters = context.parameters(this.network, "backbone");
+      const patches = backbone.patchify(parameters, normalise(unitPixels(bytes), normalisation));
+      const tokens = backbone.prepare(parameters, patches, backbone.grid(this.size));
+      const [output] = backbone.blocks(parameters, [{ tokens, clsOnly: backbone.hasClsToken }]);
+      // Without a class token the mean of the patch tokens stands for the image.
+      const pooled = backbone.hasClsToken ? output!.tokens : tf.mean(output!.tokens, 1, true);
+      const rows = tf.reshape(pooled, [this.batchSize, backbone.embedDim]);
+      context.tracer.output(FEATURES, backbone.norm(parameters, rows));
+    });
   }
 }

@@ -13,7 +13,7 @@ import type {
   StepContext,
   VariableHandle,
 } from "../contexts.ts";
-import type { Tracer } from "../engine/engine.ts";
+import type { Trace, Tracer } from "../engine/engine.ts";
 import { STUDENT, type Declarations } from "./declarations.ts";
 import type { ModelState } from "./state.ts";
 
@@ -40,7 +40,24 @@ export class TraceContext implements StepContext {
   /** Tensors that outlive tfjs's scopes until the trace ends. */
   private readonly kept = new Map<string, tf.Tensor>();
 
-  constructor(tracer: Tracer, declarations: Declarations, state: ModelState, phases: Phases) {
+  /** A program's body over a context of its own, whose tensors are freed however the body ends. */
+  static trace(
+    declarations: Declarations,
+    state: ModelState,
+    phases: Phases,
+    body: (context: TraceContext) => void,
+  ): Trace {
+    return (tracer) => {
+      const context = new TraceContext(tracer, declarations, state, phases);
+      try {
+        body(context);
+      } finally {
+        context.dispose();
+      }
+    };
+  }
+
+  private constructor(tracer: Tracer, declarations: Declarations, state: ModelState, phases: Phases) {
     this.run = declarations.run;
     this.tracer = tracer;
     this.declarations = declarations;
@@ -95,7 +112,7 @@ export class TraceContext implements StepContext {
     return value as T;
   }
 
-  dispose(): void {
+  private dispose(): void {
     for (const value of this.kept.values()) value.dispose();
   }
 }

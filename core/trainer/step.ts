@@ -72,27 +72,18 @@ export const stepOutputs = {
 };
 
 export function traceStep(parts: StepParts, kind: StepKind, phases: Phases): Trace {
-  return (tracer) => {
-    const context = new TraceContext(tracer, parts.declarations, parts.state, phases);
-    try {
-      new StepTrace(parts, kind, context, tracer).run();
-    } finally {
-      context.dispose();
-    }
-  };
+  return TraceContext.trace(parts.declarations, parts.state, phases, (context) =>
+    new StepTrace(parts, kind, context).run(),
+  );
 }
 
 /** Only the views: each group's augmented pixels in 0..1 under its name. */
 export function traceViews(parts: StepParts, phases: Phases): Trace {
-  return (tracer) => {
-    const context = new TraceContext(tracer, parts.declarations, parts.state, phases);
-    try {
-      for (const views of parts.declarations.views)
-        tracer.output(views.group, augment(parts, context, views));
-    } finally {
-      context.dispose();
-    }
-  };
+  const { declarations, state } = parts;
+  return TraceContext.trace(declarations, state, phases, (context) => {
+    for (const views of declarations.views)
+      context.tracer.output(views.group, augment(parts, context, views));
+  });
 }
 
 /** Augmented pixels of a view group, [count * B, S, S, C] in 0..1. */
@@ -123,11 +114,11 @@ class StepTrace {
   /** Names of the loss terms. */
   private readonly terms = new Set<string>();
 
-  constructor(parts: StepParts, kind: StepKind, context: TraceContext, tracer: Tracer) {
+  constructor(parts: StepParts, kind: StepKind, context: TraceContext) {
     this.parts = parts;
     this.kind = kind;
     this.context = context;
-    this.tracer = tracer;
+    this.tracer = context.tracer;
   }
 
   run(): void {

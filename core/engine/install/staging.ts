@@ -10,6 +10,7 @@ import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from "n
 import os from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { isAlive } from "../../process-alive.ts";
 
 const BEAT_MS = 5_000;
 const STALE_MS = 60_000;
@@ -108,15 +109,6 @@ async function isAbandoned(directory: string): Promise<boolean> {
     return Date.now() - (await stat(directory)).mtimeMs > STALE_MS;
   } catch {
     return false;
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }
 
