@@ -150,7 +150,7 @@ const { training, engine, run } = assembly;
 await training.initialize();
 const batch = noiseBatch(assembly);
 const progress = { step: run.stepsPerEpoch, epoch: 1 };
-const program = await training.program("train", progress.epoch);
+const program = await training.program("train", progress.epoch, training.feeds(batch, progress));
 const step = async () => {
   const start = performance.now();
   await program.run(training.feeds(batch, progress));

@@ -28,7 +28,8 @@ export interface Pass {
   readonly key: string;
   readonly network: Network;
   readonly views: ViewGroupSpec;
-  readonly masked: boolean;
+  /** Plugins that mask leave it alone. */
+  readonly unmasked: boolean;
   readonly grid: TokenGrid;
 }
 
@@ -36,8 +37,11 @@ export interface PassSpec {
   readonly network: Network;
   /** Name of a view group. */
   readonly views: string;
-  /** A masked pass is separate from the plain one; `embed` taps see `pass.masked`. */
-  readonly masked?: boolean;
+  /**
+   * A pass that plugins which mask leave alone, beside the one that they mask. By default all methods share one
+   * pass: what iBOT masks, DINO's class token and the relations see masked too.
+   */
+  readonly unmasked?: boolean;
   /** What will be read. Undeclared outputs are refused; patches that nobody reads are not computed. */
   readonly outputs: {
     readonly cls?: boolean;
@@ -63,8 +67,24 @@ export interface HeadModule {
   /** Compared when a second plugin asks for the same name: a different spec is an error. */
   readonly spec: Readonly<Record<string, unknown>>;
   parameters(): readonly ParameterSpec[];
+  /** State beside the weights that each network has for itself and `forward` changes: running statistics. */
+  buffers?(): readonly ParameterSpec[];
+  /** Epochs at the start without updates of the weights, their moments and their step count. */
+  readonly frozenEpochs?: number;
   /** [R, in] -> [R, out] */
-  forward(parameters: Parameters, rows: Tensor2D): Tensor2D;
+  forward(parameters: Parameters, rows: Tensor2D, state: HeadState): Tensor2D;
+}
+
+/** What a head's forward pass has besides its weights. */
+export interface HeadState {
+  readonly batch: BatchStatistics;
+  /** Computes once a step for this head and network, however often it runs: something made of the weights alone. */
+  once<T extends Tensor>(key: string, compute: () => T): T;
+  /**
+   * Changes one of the head's buffers when the step is over, unless it was not finite; also in micro-batches that
+   * only accumulate gradients. Where the head runs several times a step, `next` sees the value so far.
+   */
+  update(buffer: string, next: (current: Tensor) => Tensor): void;
 }
 
 /** A scalar that changes by step, computed on the host and fed to the graph. */
@@ -75,8 +95,17 @@ export interface ScheduleHandle {
 /** A tensor drawn on the host each step and fed to the graph. */
 export interface InputHandle {
   readonly name: string;
-  readonly shape: readonly number[];
+  readonly shape: InputShape;
   readonly dtype: "float32" | "int32";
+}
+
+/** The first dimension may be `null`: as many rows as the sampler gives. Each number of rows is a program of its own. */
+export type InputShape = readonly number[] | readonly [null, ...number[]];
+
+/** Which patches of a view group are masked, drawn on the host each step. */
+export interface MaskHandle {
+  readonly name: string;
+  readonly group: string;
 }
 
 /** Structure that depends on the epoch: each value is a program of its own. */
@@ -164,11 +193,19 @@ export interface SetupContext {
   input(
     name: string,
     spec: {
-      shape: readonly number[];
+      shape: InputShape;
       dtype?: "float32" | "int32";
       sample: (context: SamplerContext) => Float32Array | Int32Array;
     },
   ): InputHandle;
+  /**
+   * Draws masks over the patches of a view group. `sample` gives [count * B, N], view-major, not 0 where masked, and
+   * masks at most `most` patches of an image. `relata preview` and the report show them.
+   */
+  mask(
+    group: string,
+    spec: { most: number; sample: (context: SamplerContext) => ArrayLike<number> },
+  ): MaskHandle;
   phase<T extends PhaseValue>(name: string, at: (epoch: number) => T): PhaseHandle<T>;
   /** Updates of these variables happen only while the schedule is not 0; otherwise value, moments and count stay. */
   gate(variables: readonly (VariableHandle | HeadHandle)[], open: ScheduleHandle): void;
@@ -185,11 +222,22 @@ export interface BatchStatistics {
   gather<T extends Tensor>(x: T): T;
 }
 
+/** A step's masks. */
+export interface MaskedPatches {
+  /** [count * B, N] 1 where masked, else 0. */
+  readonly cells: Tensor2D;
+  /** [M] int32, the masked rows of [count * B * N, ...]; unused entries repeat row 0. */
+  readonly rows: Tensor1D;
+  /** [M] 1 for a masked row, 0 for an unused entry. */
+  readonly used: Tensor1D;
+}
+
 export interface StepContext {
   readonly run: RunInfo;
   readonly batch: BatchStatistics;
   /** A declared schedule (scalar) or input as a tensor. */
   value(handle: ScheduleHandle | InputHandle): Tensor;
+  masked(handle: MaskHandle): MaskedPatches;
   /** A variable as the network reads it (default: the student). */
   read(variable: VariableHandle, network?: Network): Tensor;
   /** Runs a head on rows [R, in] with the network's weights. */
@@ -227,6 +275,8 @@ export interface BackboneOutput {
   readonly registerTokens: Tensor3D;
   /** [B, T, D] after block i (negative from the end), before the final norm. */
   block(index: number): Tensor3D;
+  /** The final norm of some of these tokens, [rows, D]. */
+  norm(rows: Tensor2D): Tensor2D;
 }
 
 export interface RelationContext extends PassContext {
@@ -250,18 +300,44 @@ export interface RelationSink {
   add(name: string, matrix: Tensor): void;
 }
 
-/** Compares a relation of each teacher view with that of each other student view. */
+/**
+ * Compares a relation of each teacher view with that of each other student view: the mean over the pairs of views
+ * and their samples.
+ *
+ * Relations along tokens that were added as bilinear are compared on the points that both views see; all others as
+ * they are. `compare` is given n matrices of each side, and gives a loss for each, or for each of their rows (n times
+ * as many values, in order), or the mean over all of them as a scalar.
+ */
 export type CrossView = (
   relation: string,
-  compare: (teacher: Tensor, student: Tensor) => Tensor,
-  options?: { overlapSide?: { global: number; local: number } },
+  compare: (teacher: Tensor, student: Tensor, pairs: ComparedPairs) => Tensor,
+  options?: CrossViewOptions,
 ) => Tensor;
+
+export interface ComparedPairs {
+  readonly teacher: Pass;
+  readonly student: Pass;
+  /** [n] 1 where the two crops overlap, else 0; null for relations that are compared without alignment. */
+  readonly overlaps: Tensor1D | null;
+}
+
+export interface CrossViewOptions {
+  /** Made of each teacher relation once, before `compare` gets it: a softmax. */
+  readonly target?: (teacher: Tensor) => Tensor;
+  /** `compare` is linear in the target, as a cross-entropy is: unaligned targets of one view may be averaged first. */
+  readonly linear?: boolean;
+  /** Points per side of the overlap of two views of one group, and of different groups (default 13 and 6). */
+  readonly overlapSide?: { readonly global: number; readonly local: number };
+  /** Whether samples whose crops do not overlap, of which nothing is compared, count in the mean (default: count). */
+  readonly disjoint?: "count" | "skip";
+  /** The network whose relations teach (default "teacher"). */
+  readonly teacher?: string;
+}
 
 export interface LossContext extends StepContext {
   output(pass: Pass): BackboneOutput;
   /** [count * B, S, S, C] augmented and normalised pixels of a view group. */
   pixels(group: string): Tensor4D;
-  /** Mean over all (teacher view, other student view) pairs of `compare` on the named relation. */
   readonly crossView: CrossView;
 }
 

@@ -176,6 +176,22 @@ export const errors = {
     message: `plugin "${plugin}" gates "${name}", which is not a declared weight`,
     fix: "declare the variable or head before gating it",
   })),
+  optionInvalid: coded("OPTION_INVALID", (plugin: string, option: string, problem: string, fix: string) => ({
+    message: `plugin "${plugin}": ${option} ${problem}`,
+    fix,
+  })),
+  maskConflict: coded("MASK_CONFLICT", (group: string, owner: string, plugin: string) => ({
+    message: `plugins "${owner}" and "${plugin}" both mask the view group "${group}"`,
+    fix: "let one of them mask another group, or disable one",
+  })),
+  maskInvalid: coded("MASK_INVALID", (plugin: string, group: string, problem: string) => ({
+    message: `plugin "${plugin}" drew an impossible mask for the views "${group}": ${problem}`,
+    fix: "give one cell for each patch of each image, view-major, and declare in `most` how many may be masked",
+  })),
+  inputRows: coded("INPUT_ROWS", (input: string, rest: number, length: number) => ({
+    message: `the input "${input}" got ${length} values, not a whole number of rows of ${rest}`,
+    fix: "let its sampler give whole rows, at least one",
+  })),
   gateConflict: coded("GATE_CONFLICT", (plugin: string, name: string) => ({
     message: `plugin "${plugin}" gates "${name}", which another plugin gates already`,
     fix: "let one of the plugins that share it hold it back",
@@ -493,6 +509,13 @@ export const errors = {
     message: `no plugin gives the dataset "${name}"`,
     fix: "set data.dataset to image-folder or emoji, or enable a plugin that binds DATASET",
   })),
+  relationComparison: coded(
+    "RELATION_COMPARISON",
+    (plugin: string, relation: string, matrices: number, shape: readonly number[]) => ({
+      message: `plugin "${plugin}" compares ${matrices} matrices of the relation "${relation}" and returns [${shape.join(", ")}]`,
+      fix: `return one loss for each matrix or for each of their rows; a scalar, their mean, only where disjoint is "count"`,
+    }),
+  ),
   noViewPairs: coded("NO_VIEW_PAIRS", (plugin: string, group: string) => ({
     message: `plugin "${plugin}" compares different views of an image, but the only view is one of "${group}"`,
     fix: `make a second view of "${group}", or local views: multi-crop's globalCrops.count and localCrops.count`,

@@ -75,6 +75,7 @@ export * as tf from "@tensorflow/tfjs-core";
 export type { Scalar, Tensor, Tensor1D, Tensor2D, Tensor3D, Tensor4D } from "@tensorflow/tfjs-core";
 export * from "./math/index.ts";
 export { ProjectionMlp, PrototypeLayer } from "./heads/projection-head.ts";
+export { RelationHeads } from "./heads/relation-head.ts";
 export { cosineSchedule, linearWarmup } from "./trainer/schedule.ts";
 export type * from "./contexts.ts";
 export type { Hooks } from "./hooks.ts";

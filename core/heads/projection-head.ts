@@ -3,7 +3,7 @@
  * separately: an MLP to a normalised bottleneck, and a weight-normalised layer of prototypes on top.
  */
 import * as tf from "@tensorflow/tfjs-core";
-import type { HeadModule } from "../contexts.ts";
+import type { HeadModule, HeadState } from "../contexts.ts";
 import { gelu } from "../math/gelu.ts";
 import { linear } from "../math/linear.ts";
 import { l2Normalize } from "../math/normalize.ts";
@@ -56,6 +56,7 @@ export type PrototypeLayerSpec = {
   readonly outDim: number;
   /** Keeps the prototypes at length 1: the gains g start at 1 and are not trained. */
   readonly normLastLayer: boolean;
+  readonly frozenEpochs: number;
 };
 
 /**
@@ -66,8 +67,12 @@ export type PrototypeLayerSpec = {
 export class PrototypeLayer implements HeadModule {
   readonly spec: PrototypeLayerSpec;
 
-  constructor({ inDim = 256, outDim, normLastLayer = true }: PrototypeLayerOptions) {
-    this.spec = { inDim, outDim, normLastLayer };
+  constructor({ inDim = 256, outDim, normLastLayer = true, frozenEpochs = 0 }: PrototypeLayerOptions) {
+    this.spec = { inDim, outDim, normLastLayer, frozenEpochs };
+  }
+
+  get frozenEpochs(): number {
+    return this.spec.frozenEpochs;
   }
 
   parameters(): readonly ParameterSpec[] {
@@ -83,9 +88,11 @@ export class PrototypeLayer implements HeadModule {
     ];
   }
 
-  forward(parameters: Parameters, rows: tf.Tensor2D): tf.Tensor2D {
-    const directions = l2Normalize(parameters("last_layer.weight_v"));
-    return linear(rows, tf.mul(directions, parameters("last_layer.weight_g")));
+  forward(parameters: Parameters, rows: tf.Tensor2D, { once }: Pick<HeadState, "once">): tf.Tensor2D {
+    const weight = once("weight", () =>
+      tf.mul(l2Normalize(parameters("last_layer.weight_v")), parameters("last_layer.weight_g")),
+    );
+    return linear(rows, weight);
   }
 }
 

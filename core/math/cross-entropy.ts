@@ -9,22 +9,32 @@ import { withGradient } from "./with-gradient.ts";
  *   loss_r = -sum_k labels_rk log softmax(logits_r)_k
  *   dlogits_r = dloss_r (softmax(logits_r) - labels_r)
  *
- * @param labels [R, K] probabilities: rows sum to 1
- * @param logits [R, K], already divided by their temperature
- * @returns [R]
+ * @param labels [..., K] probabilities: rows sum to 1
+ * @param logits [..., K], already divided by their temperature
+ * @returns [R], R the number of rows
+ * @throws Error if the shapes differ
  */
-export function softmaxCrossEntropy(labels: tf.Tensor2D, logits: tf.Tensor2D): tf.Tensor1D {
-  return float32(() =>
-    withGradient(
-      [logits],
-      () => {
-        const [loss, gradient] = accelerated("RelataSoftmaxCrossEntropy", { logits, labels }, {}, () =>
-          portableCrossEntropy(labels, logits),
-        );
-        return { value: loss as tf.Tensor1D, saved: [gradient as tf.Tensor] };
-      },
-      (dy, [gradient]) => [tf.mul(gradient, tf.expandDims(dy, 1))],
-    ),
+export function softmaxCrossEntropy(labels: tf.Tensor, logits: tf.Tensor): tf.Tensor1D {
+  if (labels.shape.join() !== logits.shape.join()) {
+    throw new Error(
+      `softmaxCrossEntropy: labels [${labels.shape}] and logits [${logits.shape}] differ in shape`,
+    );
+  }
+  const classes = logits.shape[logits.rank - 1] ?? 1;
+  const asRows = (x: tf.Tensor): tf.Tensor2D => tf.reshape(x, [-1, classes]);
+  return float32(() => crossEntropyOfRows(asRows(labels), asRows(logits)));
+}
+
+function crossEntropyOfRows(labels: tf.Tensor2D, logits: tf.Tensor2D): tf.Tensor1D {
+  return withGradient(
+    [logits],
+    () => {
+      const [loss, gradient] = accelerated("RelataSoftmaxCrossEntropy", { logits, labels }, {}, () =>
+        portableCrossEntropy(labels, logits),
+      );
+      return { value: loss as tf.Tensor1D, saved: [gradient as tf.Tensor] };
+    },
+    (dy, [gradient]) => [tf.mul(gradient, tf.expandDims(dy, 1))],
   );
 }
 
@@ -46,12 +56,6 @@ function portableCrossEntropy(labels: tf.Tensor2D, logits: tf.Tensor2D): tf.Tens
  * @throws Error if the shapes differ
  */
 export function crossEntropy(teacherLogits: tf.Tensor, studentLogits: tf.Tensor): tf.Scalar {
-  if (teacherLogits.shape.join() !== studentLogits.shape.join()) {
-    throw new Error(
-      `crossEntropy: teacher logits [${teacherLogits.shape}] and student logits [${studentLogits.shape}] differ in shape`,
-    );
-  }
-  const classes = studentLogits.shape[studentLogits.rank - 1] ?? 1;
-  const labels = float32(() => tf.softmax(tf.reshape(teacherLogits, [-1, classes])));
-  return tf.mean(softmaxCrossEntropy(labels as tf.Tensor2D, tf.reshape(studentLogits, [-1, classes])));
+  const labels = float32(() => tf.softmax(teacherLogits));
+  return tf.mean(softmaxCrossEntropy(labels, studentLogits));
 }

@@ -3,8 +3,10 @@ export { accelerated } from "./accelerate.ts";
 export { constant, float32, isDeclaredConstant, isFloat32Island } from "./ambient.ts";
 export { attention, type AttentionSegment } from "./attention.ts";
 export { batchMoments, batchNorm, type BatchMoments, type ReduceMean } from "./batch-norm.ts";
+export { nextCenter, teacherProbabilities } from "./centering.ts";
 export { crossEntropy, softmaxCrossEntropy } from "./cross-entropy.ts";
 export { gelu } from "./gelu.ts";
+export { columnGram, gram } from "./gram.ts";
 export { layerNorm } from "./layer-norm.ts";
 export { linear } from "./linear.ts";
 export { l2Normalize } from "./normalize.ts";
@@ -19,6 +21,7 @@ export {
 } from "./overlap.ts";
 export { bicubicMatrix, interpolatePositions, type GridSize } from "./position.ts";
 export { repeatBatch } from "./repeat-batch.ts";
+export { gatherRows, permuteRows } from "./rows.ts";
 export { squaredNorm } from "./squared-norm.ts";
 export { stopGradient } from "./stop-gradient.ts";
 export { withGradient } from "./with-gradient.ts";

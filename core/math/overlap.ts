@@ -147,36 +147,38 @@ export function overlapSampling(
 }
 
 /**
- * Features at the sample points, in float32. The weights get no gradient.
+ * Features at the sample points, in float32; each sample may be sampled K times, for K other crops. The weights get no
+ * gradient.
  *
- *   out[n, (a, b)] = sum_ij y[n, a, i] x[n, b, j] features[n, (i, j)],   dfeatures is the transposed sum
+ *   out[(n, k), (a, b)] = sum_ij y[(n, k), a, i] x[(n, k), b, j] features[n, (i, j)],   dfeatures is the transposed sum
  *
  * @param features [n, rows * columns, C], row-major
- * @param weights y [n, g, rows], x [n, g, columns]
- * @returns [n, g * g, C], row-major
+ * @param weights y [n * K, g, rows], x [n * K, g, columns]
+ * @returns [n * K, g * g, C], row-major
  * @throws Error if the weights are not for this many tokens
  */
 export function sampleFeatures(features: tf.Tensor3D, { y, x }: SampleWeights): tf.Tensor3D {
   const [n, count, channels] = features.shape;
-  const [, side, rows] = y.shape;
+  const [crops, side, rows] = y.shape;
   const columns = x.shape[2];
-  if (count !== rows * columns || y.shape[0] !== n || x.shape[0] !== n) {
+  if (count !== rows * columns || crops % n !== 0 || x.shape[0] !== crops) {
     throw new Error(`sampleFeatures: [${features.shape}] features, weights y [${y.shape}], x [${x.shape}]`);
   }
-  // One matrix per sample row: x is needed g times.
-  const perRow = (x: tf.Tensor) => tf.reshape(tf.tile(x, [1, side, 1]), [n * side, side, columns]);
+  // The rows of all K crops of a sample at once; for the columns one matrix per sample row: x is needed g times.
+  const rowPoints = (y: tf.Tensor) => tf.reshape(y, [n, (crops / n) * side, rows]);
+  const perRow = (x: tf.Tensor) => tf.reshape(tf.tile(x, [1, side, 1]), [crops * side, side, columns]);
   return float32(() =>
     withGradient(
       [features],
       () => {
-        const byRow = tf.matMul(y, tf.reshape(features, [n, rows, columns * channels]));
-        const sampled = tf.matMul(perRow(x), tf.reshape(byRow, [n * side, columns, channels]));
-        return { value: tf.reshape(sampled, [n, side * side, channels]) as tf.Tensor3D, saved: [y, x] };
+        const byRow = tf.matMul(rowPoints(y), tf.reshape(features, [n, rows, columns * channels]));
+        const sampled = tf.matMul(perRow(x), tf.reshape(byRow, [crops * side, columns, channels]));
+        return { value: tf.reshape(sampled, [crops, side * side, channels]) as tf.Tensor3D, saved: [y, x] };
       },
       (dy, [y, x]) => {
-        const byRow = tf.matMul(perRow(x), tf.reshape(dy, [n * side, side, channels]), true);
-        const spread = tf.matMul(y, tf.reshape(byRow, [n, side, columns * channels]), true);
-        return [tf.reshape(spread, [n, count, channels])];
+        const byRow = tf.matMul(perRow(x), tf.reshape(dy, [crops * side, side, channels]), true);
+        const byPoint = tf.reshape(byRow, [n, (crops / n) * side, columns * channels]);
+        return [tf.reshape(tf.matMul(rowPoints(y), byPoint, true), [n, count, channels])];
       },
     ),
   );

@@ -71,6 +71,10 @@ export class PassOutput implements BackboneOutput {
     return tokens;
   }
 
+  norm(rows: tf.Tensor2D): tf.Tensor2D {
+    return this.backbone.norm(this.parameters, rows);
+  }
+
   private patchesOf(tokens: tf.Tensor3D): tf.Tensor3D {
     const [batch, count, width] = tokens.shape;
     const first = (this.backbone.hasClsToken ? 1 : 0) + this.backbone.registerTokens;

@@ -7,7 +7,9 @@ import type {
   HeadHandle,
   HeadModule,
   InputHandle,
+  InputShape,
   Initializer,
+  MaskHandle,
   Network,
   NetworkUpdate,
   ParameterSpec,
@@ -27,6 +29,7 @@ import type {
 import { errors } from "../errors.ts";
 import { currentScope, pluginOf } from "../scopes.ts";
 import { asPlugin } from "./as-plugin.ts";
+import { maskedRows, type MaskDeclaration } from "./masks.ts";
 
 /** A weight of the student, with a twin in each following network unless it is the student's alone. */
 export interface ParameterDeclaration extends VariableHandle {
@@ -45,6 +48,8 @@ export interface BufferDeclaration extends VariableHandle {
   readonly kind: "buffer";
   readonly init: Initializer;
   readonly perNetwork: boolean;
+  /** Of a `perNetwork` one: only the student has it. */
+  readonly studentOnly: boolean;
 }
 
 export type VariableDeclaration = ParameterDeclaration | BufferDeclaration;
@@ -86,6 +91,8 @@ export class Declarations implements SetupContext {
   readonly schedules = new Map<string, ScheduleDeclaration>();
   readonly inputs = new Map<string, InputDeclaration>();
   readonly phases = new Map<string, PhaseDeclaration>();
+  /** By view group. */
+  readonly masks = new Map<string, MaskDeclaration>();
 
   constructor(run: RunInfo, backbone: Backbone, views: readonly ViewGroupSpec[]) {
     this.run = run;
@@ -121,8 +128,8 @@ export class Declarations implements SetupContext {
     return this.addNetwork({ name, from: source, update });
   }
 
-  pass({ network, views, masked = false, outputs }: PassSpec): Pass {
-    const key = `${network.name}/${views}${masked ? "/masked" : ""}`;
+  pass({ network, views, unmasked = false, outputs }: PassSpec): Pass {
+    const key = `${network.name}/${views}${unmasked ? "/unmasked" : ""}`;
     let pass = this.passes.get(key);
     if (!pass) {
       const group = this.viewGroup(views);
@@ -130,7 +137,7 @@ export class Declarations implements SetupContext {
         key,
         network,
         views: group,
-        masked,
+        unmasked,
         grid: this.gridOf(group),
         cls: false,
         patches: false,
@@ -187,7 +194,8 @@ export class Declarations implements SetupContext {
     init: Initializer,
     { perNetwork = false }: { perNetwork?: boolean } = {},
   ): VariableHandle {
-    return this.addVariable({ kind: "buffer", name: `${this.plugin()}.${name}`, shape, init, perNetwork });
+    const full = `${this.plugin()}.${name}`;
+    return this.addVariable({ kind: "buffer", name: full, shape, init, perNetwork, studentOnly: false });
   }
 
   head(name: string, module: HeadModule): HeadHandle {
@@ -199,8 +207,17 @@ export class Declarations implements SetupContext {
       return known;
     }
     for (const spec of module.parameters()) this.declareParameter(name, spec);
+    for (const { name: buffer, shape, init, studentOnly = false } of module.buffers?.() ?? []) {
+      const full = `${name}.${buffer}`;
+      this.addVariable({ kind: "buffer", name: full, shape, init, perNetwork: true, studentOnly });
+    }
     const head = { name, module, owner: this.plugin() };
     this.heads.set(name, head);
+    const { frozenEpochs = 0 } = module;
+    if (frozenEpochs > 0) {
+      const open = this.schedule(`${name}.open`, ({ epoch }) => (Math.floor(epoch) < frozenEpochs ? 0 : 1));
+      this.gate([head], open);
+    }
     return head;
   }
 
@@ -215,7 +232,7 @@ export class Declarations implements SetupContext {
       dtype = "float32",
       sample,
     }: {
-      shape: readonly number[];
+      shape: InputShape;
       dtype?: "float32" | "int32";
       sample: (context: SamplerContext) => Float32Array | Int32Array;
     },
@@ -226,6 +243,39 @@ export class Declarations implements SetupContext {
       dtype,
       sample: this.blaming("input", sample),
     });
+  }
+
+  mask(
+    group: string,
+    { most, sample }: { most: number; sample: (context: SamplerContext) => ArrayLike<number> },
+  ): MaskHandle {
+    const views = this.viewGroup(group);
+    const { rows, columns } = this.gridOf(views);
+    const plugin = this.plugin();
+    const known = this.masks.get(group);
+    if (known) throw errors.maskConflict(group, known.owner, plugin);
+    const images = views.count * this.run.batchSize;
+    const patches = images * rows * columns;
+    const capacity = images * Math.min(most, rows * columns);
+    const name = `mask.${group}`;
+    const input = this.input(name, {
+      shape: [null],
+      dtype: "int32",
+      sample: (context) => {
+        const cells = sample(context);
+        if (cells.length !== patches) {
+          throw errors.maskInvalid(plugin, group, `${cells.length} cells for ${patches} patches`);
+        }
+        const masked = maskedRows(cells, capacity);
+        if (masked.length > capacity) {
+          throw errors.maskInvalid(plugin, group, `more than ${most} patches of an image masked`);
+        }
+        return masked;
+      },
+    });
+    const mask = { name: input.name, group, owner: plugin, patches, sample };
+    this.masks.set(group, mask);
+    return mask;
   }
 
   phase<T extends PhaseValue>(name: string, at: (epoch: number) => T): PhaseHandle<T> {
@@ -266,8 +316,9 @@ export class Declarations implements SetupContext {
 
   /** Whether a network has its own copy of the variable. */
   isIn(variable: VariableDeclaration, network: Network): boolean {
-    if (variable.kind === "buffer") return variable.perNetwork;
-    return network.from === undefined || variable.ema;
+    const isStudent = network.from === undefined;
+    if (variable.kind === "buffer") return variable.perNetwork && (isStudent || !variable.studentOnly);
+    return isStudent || variable.ema;
   }
 
   private declareParameter(prefix: string, spec: ParameterSpec): void {

@@ -5,7 +5,7 @@ import type { Program, Trace } from "../engine/engine.ts";
 import type { Features } from "../eval/features.ts";
 import { STUDENT, TEACHER } from "./declarations.ts";
 import { normalise, unitPixels } from "./pixels.ts";
-import { TraceContext } from "./step-context.ts";
+import { plainVariant, TraceContext } from "./step-context.ts";
 import type { Training } from "./training.ts";
 
 const PIXELS = "pixels";
@@ -49,7 +49,7 @@ export class FeatureExtractor {
   private trace(): Trace {
     const { declarations, state, normalisation } = this.training;
     const { backbone, run } = declarations;
-    return TraceContext.trace(declarations, state, {}, (context) => {
+    return TraceContext.trace(declarations, state, plainVariant, (context) => {
       const shape = [this.batchSize, this.size, this.size, run.channels];
       const bytes = context.input(PIXELS, shape, "uint8") as tf.Tensor4D;
       const parameters = context.parameters(this.network, "backbone");

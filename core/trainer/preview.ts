@@ -1,7 +1,8 @@
 /** A few samples and the views that the networks would see of them, augmented, for the eye. */
+import type { TokenGrid } from "../backbone.ts";
 import { decode } from "../data/decode.ts";
 import type { ViewBatch } from "../data/pipeline.ts";
-import type { AnnotatedImage, Box, RgbImage } from "../report/images.ts";
+import type { AnnotatedImage, Box, PatchMask, RgbImage } from "../report/images.ts";
 import type { ViewSample } from "../report/report-data.ts";
 import type { Assembly } from "./assemble.ts";
 
@@ -13,8 +14,15 @@ export async function sampleViews(assembly: Assembly, count: number): Promise<Vi
   try {
     const { value } = await pipeline.batches(0).next();
     const batch = value as ViewBatch;
-    const program = await training.engine.program("views", training.traceViews());
-    const augmented = await program.run(training.feeds(batch, { step: 0, epoch: 0 }));
+    const start = { step: 0, epoch: 0 };
+    const feeds = training.feeds(batch, start);
+    const program = await training.engine.program("views", training.traceViews(feeds));
+    const augmented = await program.run(feeds);
+    const groups = training.declarations.views.map((spec) => ({
+      ...spec,
+      grid: training.declarations.backbone.grid(spec.size),
+      mask: training.maskCells(spec.group, batch, start),
+    }));
     const samples = Math.min(count, run.batchSize);
     return await Promise.all(
       Array.from({ length: samples }, async (_, b): Promise<ViewSample> => {
@@ -23,7 +31,7 @@ export async function sampleViews(assembly: Assembly, count: number): Promise<Vi
         const source = await decode(item.path, { channels, background });
         const boxes: Box[] = [];
         const views: ViewSample["views"][number][] = [];
-        for (const { group, count: viewCount, size } of training.declarations.views) {
+        for (const { group, count: viewCount, size, grid, mask } of groups) {
           for (let view = 0; view < viewCount; view++) {
             const row = view * run.batchSize + b;
             const kind = group === "local" ? "local" : "global";
@@ -42,6 +50,7 @@ export async function sampleViews(assembly: Assembly, count: number): Promise<Vi
               ),
               name: `${group} ${view + 1}`,
               kind,
+              mask: mask && maskOf(grid, mask, row),
             });
           }
         }
@@ -55,6 +64,16 @@ export async function sampleViews(assembly: Assembly, count: number): Promise<Vi
   } finally {
     await pipeline.close();
   }
+}
+
+/** The cells of one image of a batch. */
+function maskOf({ rows, columns }: TokenGrid, cells: ArrayLike<number>, image: number): PatchMask {
+  const patches = rows * columns;
+  return {
+    rows,
+    columns,
+    cells: Array.from({ length: patches }, (_, i) => cells[image * patches + i]!),
+  };
 }
 
 /** A crop rectangle in fractions of the source image. */

@@ -1,10 +1,18 @@
 /** The relation slot: relations by name and pass, and their comparison across views. */
 import * as tf from "@tensorflow/tfjs-core";
-import type { CrossView, RelationSink } from "../contexts.ts";
+import type { BatchStatistics, CrossView, CrossViewOptions, Pass, RelationSink } from "../contexts.ts";
 import { errors } from "../errors.ts";
-import { float32, overlapSampling, sampleFeatures } from "../math/index.ts";
+import {
+  columnGram,
+  constant,
+  float32,
+  gram,
+  overlapSampling,
+  permuteRows,
+  sampleFeatures,
+} from "../math/index.ts";
 import { currentScope, pluginOf } from "../scopes.ts";
-import { STUDENT, type PassDeclaration } from "./declarations.ts";
+import { STUDENT, TEACHER } from "./declarations.ts";
 
 type Relation =
   | { readonly kind: "matrix"; readonly matrix: tf.Tensor }
@@ -16,14 +24,41 @@ type Relation =
       readonly scale: number;
     };
 
+type TokenRelation = Extract<Relation, { kind: "bilinear" }> & { readonly axis: "token" };
+
+/** A relation as one pass holds it. */
+interface Held<R extends Relation = Relation> {
+  readonly pass: Pass;
+  readonly relation: R;
+}
+
+/** What `compare` gave for n matrices, each of which stands for so many pairs of views. */
+interface Comparison {
+  readonly values: tf.Tensor;
+  readonly matrices: number;
+  readonly pairs: number;
+  /** [n] */
+  readonly overlaps: tf.Tensor1D | null;
+}
+
+/** What comparisons need of the step. */
+export interface RelationStep {
+  readonly batch: BatchStatistics;
+  readonly batchSize: number;
+  /** [count * B, 5] crop rectangles of a view group. */
+  rects(group: string): tf.Tensor2D;
+}
+
+type Compare = Parameters<CrossView>[1];
+
 /** Sample points per side of an overlap (SERE's overlap_size and its local counterpart). */
 const OVERLAP_SIDE = { global: 13, local: 6 } as const;
 
 export class Relations {
-  private readonly byPass = new Map<PassDeclaration, Map<string, Relation>>();
+  private readonly byPass = new Map<Pass, Map<string, Relation>>();
 
   /** The sink that the relation hook writes to in this pass. */
-  sink(pass: PassDeclaration): RelationSink {
+  sink(pass: Pass): RelationSink {
     const relations = new Map<string, Relation>();
     this.byPass.set(pass, relations);
     const add = (name: string, relation: Relation) => {
@@ -37,88 +72,205 @@ export class Relations {
     };
   }
 
-  /** The comparison that the loss hook is given. `rects` gives the crop rectangles of a view group. */
-  crossView(rects: (group: string) => tf.Tensor2D, batchSize: number): CrossView {
-    return (name, compare, { overlapSide = OVERLAP_SIDE } = {}) => {
-      const holders = [...this.byPass].filter(([, relations]) => relations.has(name)).map(([pass]) => pass);
-      const teachers = holders.filter((pass) => pass.network.name !== STUDENT);
-      const students = holders.filter((pass) => pass.network.name === STUDENT);
-      if (teachers.length === 0 || students.length === 0) {
-        const known = new Set([...this.byPass.values()].flatMap((relations) => [...relations.keys()]));
-        throw errors.relationMissing(pluginOf(currentScope()), name, [...known]);
-      }
-      const terms: tf.Tensor[] = [];
-      for (const teacher of teachers) {
-        for (const student of students) {
-          const sameViews = teacher.views.group === student.views.group;
-          const side = sameViews ? overlapSide.global : overlapSide.local;
-          for (let t = 0; t < teacher.views.count; t++) {
-            for (let s = 0; s < student.views.count; s++) {
-              if (sameViews && s === t) continue;
-              const a = this.view(teacher, name, t, batchSize);
-              const b = this.view(student, name, s, batchSize);
-              terms.push(tf.mean(compare(...align(a, b, rects, side))));
-            }
-          }
-        }
-      }
-      if (terms.length === 0) throw errors.noViewPairs(pluginOf(currentScope()), teachers[0]!.views.group);
-      return tf.div(tf.addN(terms), terms.length);
+  /** The comparison that the loss hook is given. */
+  crossView(step: RelationStep): CrossView {
+    return (name, compare, options = {}) => {
+      const teachers = this.holders(name, options.teacher ?? TEACHER);
+      const students = this.holders(name, STUDENT);
+      const comparisons = teachers.flatMap((teacher) =>
+        students.flatMap((student) => {
+          const [a, b] = [asTokenRelation(teacher), asTokenRelation(student)];
+          if (a && b) return compareAligned(a, b, step, compare, options);
+          return compareAsTheyAre(teacher, student, compare, options);
+        }),
+      );
+      if (comparisons.length === 0)
+        throw errors.noViewPairs(pluginOf(currentScope()), teachers[0]!.pass.views.group);
+      return options.disjoint === "skip"
+        ? meanOfOverlapping(name, comparisons, step.batch)
+        : meanOfAll(name, comparisons);
     };
   }
 
-  private view(pass: PassDeclaration, name: string, view: number, batchSize: number): View {
-    return { pass, relation: this.byPass.get(pass)!.get(name)!, start: view * batchSize, batchSize };
+  /** The network's passes that hold the relation. Throws RELATION_MISSING. */
+  private holders(name: string, network: string): Held[] {
+    const holders = [...this.byPass].flatMap(([pass, relations]) => {
+      const relation = relations.get(name);
+      return relation && pass.network.name === network && !pass.unmasked ? [{ pass, relation }] : [];
+    });
+    if (holders.length > 0) return holders;
+    const known = new Set([...this.byPass.values()].flatMap((relations) => [...relations.keys()]));
+    throw errors.relationMissing(pluginOf(currentScope()), name, [...known]);
   }
 }
 
-interface View {
-  readonly pass: PassDeclaration;
-  readonly relation: Relation;
-  readonly start: number;
-  readonly batchSize: number;
+function asTokenRelation({ pass, relation }: Held): Held<TokenRelation> | undefined {
+  return relation.kind === "bilinear" && relation.axis === "token"
+    ? { pass, relation: relation as TokenRelation }
+    : undefined;
 }
 
-/** The relation matrices of two views; token relations on the points that both views see. */
-function align(
-  teacher: View,
-  student: View,
-  rects: (group: string) => tf.Tensor2D,
+/** Every teacher view with every other student view. */
+function viewPairs(teacher: Pass, student: Pass): { t: number; s: number }[] {
+  const sameViews = teacher.views.group === student.views.group;
+  return Array.from({ length: teacher.views.count }, (_, t) =>
+    Array.from({ length: student.views.count }, (_, s) => ({ t, s })),
+  )
+    .flat()
+    .filter(({ t, s }) => !(sameViews && s === t));
+}
+
+// --- aligned: relations along tokens -----------------------------------------------------------------------
+
+/**
+ * All pairs of views of two passes at once. Features are sampled on the overlaps before they are multiplied, which
+ * gives the same numbers as sampling the relation: W (s f f^T) W^T = s (W f) (W f)^T.
+ */
+function compareAligned(
+  teacher: Held<TokenRelation>,
+  student: Held<TokenRelation>,
+  step: RelationStep,
+  compare: Compare,
+  { overlapSide = OVERLAP_SIDE, target = (x) => x }: CrossViewOptions,
+): Comparison[] {
+  const pairs = viewPairs(teacher.pass, student.pass);
+  if (pairs.length === 0) return [];
+  const side = teacher.pass.views.group === student.pass.views.group ? overlapSide.global : overlapSide.local;
+  const a = sampleOverlaps(teacher, student.pass, pairs.map(({ t, s }) => ({ own: t, other: s })), side, step); // prettier-ignore
+  const b = sampleOverlaps(student, teacher.pass, pairs.map(({ t, s }) => ({ own: s, other: t })), side, step); // prettier-ignore
+  const values = compare(
+    target(tokenMatrices(a.features, teacher.relation)),
+    tokenMatrices(b.features, student.relation),
+    { teacher: teacher.pass, student: student.pass, overlaps: a.overlaps },
+  );
+  return [{ values, matrices: pairs.length * step.batchSize, pairs: 1, overlaps: a.overlaps }];
+}
+
+/**
+ * One side's features on the overlaps of all pairs, [P * B, g * g, C] in the order of the pairs, and whether there is
+ * an overlap, [P * B]. Every view must be in equally many pairs.
+ */
+function sampleOverlaps(
+  { pass, relation }: Held<TokenRelation>,
+  otherPass: Pass,
+  pairs: readonly { own: number; other: number }[],
   side: number,
-): [tf.Tensor, tf.Tensor] {
-  const a = teacher.relation;
-  const b = student.relation;
-  if (a.kind === "matrix" || b.kind === "matrix" || a.axis === "channel" || b.axis === "channel") {
-    return [matrixOf(a, samplesOf(teacher)), matrixOf(b, samplesOf(student))];
-  }
-  const rectsOf = ({ pass, start, batchSize }: View) =>
-    tf.slice(rects(pass.views.group), [start, 0], [batchSize, 5]);
-  const overlap = overlapSampling(rectsOf(teacher), rectsOf(student), {
+  { batchSize, rects }: RelationStep,
+): { features: tf.Tensor3D; overlaps: tf.Tensor1D } {
+  // A view is sampled for all its pairs together: rows lie by view, sample, pair of the view.
+  const crops = pairs.length / pass.views.count;
+  const own = new Int32Array(pairs.length * batchSize);
+  const other = new Int32Array(own.length);
+  const order = new Int32Array(own.length);
+  const seen = new Map<number, number>();
+  pairs.forEach((pair, p) => {
+    const crop = seen.get(pair.own) ?? 0;
+    seen.set(pair.own, crop + 1);
+    for (let b = 0; b < batchSize; b++) {
+      const row = (pair.own * batchSize + b) * crops + crop;
+      own[row] = pair.own * batchSize + b;
+      other[row] = pair.other * batchSize + b;
+      order[p * batchSize + b] = row;
+    }
+  });
+  const rectsOf = (views: Pass, rows: Int32Array) =>
+    tf.gather(rects(views.views.group), constant<tf.Rank.R1>(rows, [rows.length]));
+  const sampling = overlapSampling(rectsOf(pass, own), rectsOf(otherPass, other), {
     side,
-    gridA: teacher.pass.grid,
-    gridB: student.pass.grid,
+    gridA: pass.grid,
+    gridB: otherPass.grid,
   });
-  return [
-    matrixOf(a, sampleFeatures(samplesOf(teacher) as tf.Tensor3D, overlap.a)),
-    matrixOf(b, sampleFeatures(samplesOf(student) as tf.Tensor3D, overlap.b)),
-  ];
+  return {
+    features: permuteRows(sampleFeatures(relation.features, sampling.a), order),
+    overlaps: permuteRows(sampling.hit, order),
+  };
 }
 
-/** The view's samples of a pass's view-major batch. */
-function samplesOf({ relation, start, batchSize }: View): tf.Tensor {
-  const all = relation.kind === "matrix" ? relation.matrix : relation.features;
-  const rest = all.shape.slice(1);
-  return tf.slice(all, [start, ...rest.map(() => 0)], [batchSize, ...rest]);
-}
-
-/** scale * f f^T per head [B, h, N, N], scale * f^T f [B, D, D], or the matrix as it is. */
-function matrixOf(relation: Relation, samples: tf.Tensor): tf.Tensor {
-  if (relation.kind === "matrix") return samples;
-  const { axis, heads, scale } = relation;
+/** [n, T, D] -> scale * f f^T per head, [n, h, T, T] */
+function tokenMatrices(features: tf.Tensor3D, { heads, scale }: TokenRelation): tf.Tensor {
   return float32(() => {
-    if (axis === "channel") return tf.mul(tf.matMul(samples, samples, true, false), scale);
-    const [batch, count, width] = samples.shape as [number, number, number];
-    const perHead = tf.transpose(tf.reshape(samples, [batch, count, heads, width / heads]), [0, 2, 1, 3]);
-    return tf.mul(tf.matMul(perHead, perHead, false, true), scale);
+    const [n, count, width] = features.shape;
+    const perHead = tf.transpose(tf.reshape(features, [n, count, heads, width / heads]), [0, 2, 1, 3]);
+    return tf.mul(gram(perHead), scale);
   });
+}
+
+// --- as they are -------------------------------------------------------------------------------------------
+
+/** View by view of the student; its teachers together where the comparison is linear in them. */
+function compareAsTheyAre(
+  teacher: Held,
+  student: Held,
+  compare: Compare,
+  { target = (x) => x, linear = false }: CrossViewOptions,
+): Comparison[] {
+  const pairs = viewPairs(teacher.pass, student.pass);
+  const targets = matricesByView(teacher).map((matrices) => target(matrices));
+  return matricesByView(student).flatMap((matrices, view): Comparison[] => {
+    const own = pairs.filter(({ s }) => s === view).map(({ t }) => targets[t]!);
+    if (own.length === 0) return [];
+    const merged = linear && own.length > 1 ? [tf.div(tf.addN(own), own.length)] : own;
+    return merged.map((teachers) => ({
+      values: compare(teachers, matrices, {
+        teacher: teacher.pass,
+        student: student.pass,
+        overlaps: null,
+      }),
+      matrices: matrices.shape[0]!,
+      pairs: own.length / merged.length,
+      overlaps: null,
+    }));
+  });
+}
+
+/** One [B, ...] per view of a pass's view-major batch. */
+function matricesByView({ pass, relation }: Held): tf.Tensor[] {
+  const { count } = pass.views;
+  const views = (x: tf.Tensor) => (count === 1 ? [x] : tf.split(x, count));
+  if (relation.kind === "matrix") return views(relation.matrix);
+  const { axis, features, scale } = relation;
+  return views(features).map((own) =>
+    axis === "token"
+      ? tokenMatrices(own as tf.Tensor3D, relation as TokenRelation)
+      : float32(() => tf.mul(columnGram(own), scale)),
+  );
+}
+
+// --- means -------------------------------------------------------------------------------------------------
+
+function meanOfAll(name: string, comparisons: readonly Comparison[]): tf.Tensor {
+  const total = comparisons.reduce((sum, { matrices, pairs }) => sum + matrices * pairs, 0);
+  const parts = comparisons.map((comparison) => {
+    const share = (comparison.matrices * comparison.pairs) / total;
+    return tf.mul(tf.mean(checked(name, comparison)), share);
+  });
+  return tf.addN(parts);
+}
+
+/** The mean over the matrices whose crops overlap, on all processes; 0 where there is none. */
+function meanOfOverlapping(
+  name: string,
+  comparisons: readonly Comparison[],
+  batch: BatchStatistics,
+): tf.Tensor {
+  const sums = comparisons.map((comparison) => {
+    const { matrices, pairs, overlaps } = comparison;
+    const values = checked(name, comparison);
+    if (values.rank === 0) throw errors.relationComparison(pluginOf(currentScope()), name, matrices, []);
+    const perMatrix = tf.mean(tf.reshape(values, [matrices, -1]), 1);
+    const counted = overlaps ?? tf.ones([matrices]);
+    return {
+      loss: tf.mul(tf.sum(tf.mul(perMatrix, counted)), pairs),
+      count: tf.mul(tf.sum(counted), pairs),
+    };
+  });
+  const count = batch.mean(tf.addN(sums.map(({ count }) => count)));
+  return tf.div(tf.addN(sums.map(({ loss }) => loss)), tf.maximum(count, 1e-6));
+}
+
+function checked(name: string, { values, matrices }: Comparison): tf.Tensor {
+  if (values.rank > 0 && values.size % matrices !== 0) {
+    throw errors.relationComparison(pluginOf(currentScope()), name, matrices, values.shape);
+  }
+  return values;
 }

@@ -3,7 +3,10 @@ import * as tf from "@tensorflow/tfjs-core";
 import type {
   BatchStatistics,
   HeadHandle,
+  HeadState,
   InputHandle,
+  MaskedPatches,
+  MaskHandle,
   Network,
   Parameters,
   PhaseHandle,
@@ -13,12 +16,20 @@ import type {
   StepContext,
   VariableHandle,
 } from "../contexts.ts";
-import type { Trace, Tracer } from "../engine/engine.ts";
+import type { Trace, Tracer, Variable } from "../engine/engine.ts";
+import { float32 } from "../math/index.ts";
 import { STUDENT, type Declarations } from "./declarations.ts";
 import type { ModelState } from "./state.ts";
 
-/** By phase name, the value that this program is traced for. */
-export type Phases = Readonly<Record<string, PhaseValue>>;
+/** What may differ in structure from step to step; each variant is a program of its own. */
+export interface Variant {
+  readonly phases: Readonly<Record<string, PhaseValue>>;
+  /** Rows of the inputs that declare none. */
+  readonly rows: Readonly<Record<string, number>>;
+}
+
+/** Of programs that read neither phases nor inputs of varying size. */
+export const plainVariant: Variant = { phases: {}, rows: {} };
 
 /** Names of the inputs that the trainer feeds, besides schedules and samplers by their own names. */
 export const inputNames = {
@@ -36,7 +47,9 @@ export class TraceContext implements StepContext {
   readonly tracer: Tracer;
   private readonly declarations: Declarations;
   private readonly state: ModelState;
-  private readonly phases: Phases;
+  private readonly variant: Variant;
+  /** What heads made of their buffers, by variable. */
+  readonly headUpdates = new Map<Variable, tf.Tensor>();
   /** Tensors that outlive tfjs's scopes until the trace ends. */
   private readonly kept = new Map<string, tf.Tensor>();
 
@@ -44,11 +57,11 @@ export class TraceContext implements StepContext {
   static trace(
     declarations: Declarations,
     state: ModelState,
-    phases: Phases,
+    variant: Variant,
     body: (context: TraceContext) => void,
   ): Trace {
     return (tracer) => {
-      const context = new TraceContext(tracer, declarations, state, phases);
+      const context = new TraceContext(tracer, declarations, state, variant);
       try {
         body(context);
       } finally {
@@ -57,17 +70,32 @@ export class TraceContext implements StepContext {
     };
   }
 
-  private constructor(tracer: Tracer, declarations: Declarations, state: ModelState, phases: Phases) {
+  private constructor(tracer: Tracer, declarations: Declarations, state: ModelState, variant: Variant) {
     this.run = declarations.run;
     this.tracer = tracer;
     this.declarations = declarations;
     this.state = state;
-    this.phases = phases;
+    this.variant = variant;
   }
 
   readonly value = (handle: ScheduleHandle | InputHandle): tf.Tensor => {
-    const shape = "shape" in handle ? handle.shape : [];
-    return this.input(handle.name, shape, "dtype" in handle ? handle.dtype : "float32");
+    if (!("shape" in handle)) return this.input(handle.name, [], "float32");
+    const shape = handle.shape.map((size) => size ?? this.variant.rows[handle.name]!);
+    return this.input(handle.name, shape, handle.dtype);
+  };
+
+  readonly masked = ({ name, group }: MaskHandle): MaskedPatches => {
+    const patches = this.declarations.masks.get(group)!.patches;
+    const images = this.declarations.viewGroup(group).count * this.run.batchSize;
+    const drawn = () => this.value({ name, shape: [null], dtype: "int32" });
+    const rows = this.remember(`mask/${name}/rows`, () => tf.maximum(drawn(), tf.scalar(0, "int32")));
+    const used = this.remember(`mask/${name}/used`, () =>
+      tf.cast(tf.greaterEqual(drawn(), tf.scalar(0, "int32")), "float32"),
+    );
+    const cells = this.remember(`mask/${name}/cells`, () =>
+      tf.reshape(tf.unsortedSegmentSum(used, rows as tf.Tensor1D, patches), [images, -1]),
+    );
+    return { cells, rows, used } as MaskedPatches;
   };
 
   readonly read = (variable: VariableHandle, network: Network = this.student): tf.Tensor => {
@@ -75,10 +103,11 @@ export class TraceContext implements StepContext {
   };
 
   readonly apply = (head: HeadHandle, network: Network, rows: tf.Tensor2D): tf.Tensor2D => {
-    return this.declarations.heads.get(head.name)!.module.forward(this.parameters(network, head.name), rows);
+    const { module } = this.declarations.heads.get(head.name)!;
+    return module.forward(this.parameters(network, head.name), rows, this.headState(head, network));
   };
 
-  readonly phase = <T extends PhaseValue>(handle: PhaseHandle<T>): T => this.phases[handle.name] as T;
+  readonly phase = <T extends PhaseValue>(handle: PhaseHandle<T>): T => this.variant.phases[handle.name] as T;
 
   readonly once = <T extends tf.Tensor>(key: string, compute: () => T): T =>
     this.remember(`once/${key}`, compute);
@@ -104,6 +133,22 @@ export class TraceContext implements StepContext {
   /** A network's weights under a prefix: the backbone's or a head's. */
   parameters(network: Network, prefix: string): Parameters {
     return (name) => this.read({ name: `${prefix}.${name}`, shape: [] }, network);
+  }
+
+  private headState(head: HeadHandle, network: Network): HeadState {
+    return {
+      batch: this.batch,
+      once: (key, compute) => this.remember(`head/${network.name}/${head.name}/${key}`, compute),
+      update: (buffer, next) => {
+        const declared = this.declarations.variables.get(`${head.name}.${buffer}`)!;
+        const variable = this.state.get(declared, network);
+        const current = this.headUpdates.get(variable) ?? this.tracer.read(variable);
+        const updated = this.remember(`head/${variable.name}/${this.kept.size}`, () =>
+          float32(() => next(current)),
+        );
+        this.headUpdates.set(variable, updated);
+      },
+    };
   }
 
   remember<T extends tf.Tensor>(key: string, compute: () => T): T {

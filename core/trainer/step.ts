@@ -31,7 +31,7 @@ import { normalise, unitPixels, type Normalisation } from "./pixels.ts";
 import { clipByNorm, type Optimizer, type OptimizerStep } from "./optimizer.ts";
 import { Relations } from "./relations.ts";
 import type { ModelState } from "./state.ts";
-import { inputNames, TraceContext, type Phases } from "./step-context.ts";
+import { inputNames, TraceContext, type Variant } from "./step-context.ts";
 
 /**
  * train: one batch, one update. With accumulation, micro-batches run `accumulate` and the last one `apply`.
@@ -71,16 +71,16 @@ export const stepOutputs = {
   gradient: (parameter: string) => `gradient/${parameter}`,
 };
 
-export function traceStep(parts: StepParts, kind: StepKind, phases: Phases): Trace {
-  return TraceContext.trace(parts.declarations, parts.state, phases, (context) =>
+export function traceStep(parts: StepParts, kind: StepKind, variant: Variant): Trace {
+  return TraceContext.trace(parts.declarations, parts.state, variant, (context) =>
     new StepTrace(parts, kind, context).run(),
   );
 }
 
 /** Only the views: each group's augmented pixels in 0..1 under its name. */
-export function traceViews(parts: StepParts, phases: Phases): Trace {
+export function traceViews(parts: StepParts, variant: Variant): Trace {
   const { declarations, state } = parts;
-  return TraceContext.trace(declarations, state, phases, (context) => {
+  return TraceContext.trace(declarations, state, variant, (context) => {
     for (const views of declarations.views)
       context.tracer.output(views.group, augment(parts, context, views));
   });
@@ -252,7 +252,7 @@ class StepTrace {
     const context = this.lossContext(this.detached);
     const { crossView, once } = context;
     const detached: CrossView = (relation, compare, options) =>
-      crossView(relation, (a, b) => compare(stopGradient(a), stopGradient(b)), options);
+      crossView(relation, (a, b, pairs) => compare(stopGradient(a), stopGradient(b), pairs), options);
     return Object.assign(context, {
       crossView: detached,
       // What a probe computes has no gradient, so the losses do not share it.
@@ -264,7 +264,11 @@ class StepTrace {
     return Object.assign(Object.create(this.context) as LossContext, {
       output,
       pixels: this.pixels,
-      crossView: this.relations.crossView(this.context.rects, this.parts.declarations.run.batchSize),
+      crossView: this.relations.crossView({
+        batch: this.context.batch,
+        batchSize: this.parts.declarations.run.batchSize,
+        rects: this.context.rects,
+      }),
     });
   }
 
@@ -312,11 +316,13 @@ class StepTrace {
         for (const { parameter, gradient } of gradients) {
           this.tracer.assign(accumulators.get(parameter.name)!, gradient);
         }
-        return;
+      } else {
+        this.optimize(gradients, squaredNorms);
+        this.follow();
+        this.updateBuffers();
       }
-      this.optimize(gradients, squaredNorms);
-      this.follow();
-      this.updateBuffers();
+      // Running statistics move with every micro-batch.
+      for (const [variable, value] of this.context.headUpdates) this.tracer.assign(variable, value);
     });
   }
 

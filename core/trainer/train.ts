@@ -149,7 +149,6 @@ class TrainRun {
     const clock = new StepClock(run.globalBatchSize, step, lastStep);
     while (step < lastStep && !this.options.signal?.aborted) {
       const progress = this.progressAt(step);
-      if (training.needsCapture(this.kindOf(1), progress.epoch)) this.observer.status?.("capturing the step");
       const outcome = await this.update(batches, progress, clock);
       step++;
       this.report(progress, outcome, clock);
@@ -224,7 +223,8 @@ class TrainRun {
         this.logger.warn(`${item.id} cannot be read (${reason}); image ${by} stands in for it`, item.id);
       }
       const kind = this.kindOf(micro);
-      const outcome = await training.step(kind, batch, progress);
+      const onCapture = () => this.observer.status?.("capturing the step");
+      const outcome = await training.step(kind, batch, progress, onCapture);
       if (!outcome.finite) {
         await this.save(progress.step);
         const origin = await training.firstNonFinite(kind, batch, progress);

@@ -3,7 +3,14 @@
  * It knows tensors and steps; files, progress and epochs are the trainer's.
  */
 import type { Backbone } from "../backbone.ts";
-import type { Progress, RunInfo, ScheduleHandle, ViewGroupSpec } from "../contexts.ts";
+import type {
+  InputShape,
+  Progress,
+  RunInfo,
+  SamplerContext,
+  ScheduleHandle,
+  ViewGroupSpec,
+} from "../contexts.ts";
 import type { ViewBatch } from "../data/pipeline.ts";
 import type { Engine, Feeds, HostArray, NonFinite, Program, Trace, Variable } from "../engine/engine.ts";
 import { errors } from "../errors.ts";
@@ -15,7 +22,7 @@ import type { Optimizer } from "./optimizer.ts";
 import type { Normalisation } from "./pixels.ts";
 import { cosineSchedule } from "./schedule.ts";
 import { ModelState } from "./state.ts";
-import { inputNames, type Phases } from "./step-context.ts";
+import { inputNames, type Variant } from "./step-context.ts";
 import { stepOutputs, traceStep, traceViews, type StepKind, type StepParts } from "./step.ts";
 
 export interface TrainingSettings {
@@ -106,33 +113,35 @@ export class Training {
     await engine.load([...parts.accumulators.values()].map((v) => [v, new Float32Array(v.size)] as const));
   }
 
-  /** The phases of an epoch; each combination has its own programs. */
-  phasesAt(epoch: number): Phases {
-    return Object.fromEntries(
-      [...this.declarations.phases.values()].map(({ name, at }) => [name, at(epoch)]),
-    );
+  /** The structure of a step: the phases of its epoch, and how many rows are fed to inputs that vary in size. */
+  variantOf(epoch: number, feeds: Feeds): Variant {
+    const { phases, inputs } = this.declarations;
+    return {
+      phases: Object.fromEntries([...phases.values()].map(({ name, at }) => [name, at(epoch)])),
+      rows: Object.fromEntries(
+        [...inputs.values()]
+          .filter(({ shape }) => shape[0] === null)
+          .map(({ name, shape }) => [name, rowsOf(name, shape, feeds[name]!)]),
+      ),
+    };
   }
 
-  /** Whether the program of this epoch is still to be captured. */
-  needsCapture(kind: StepKind, epoch: number): boolean {
-    return !this.programs.has(programKey(kind, this.phasesAt(epoch)));
-  }
-
-  /** The program of a kind and epoch, captured when first needed. */
-  async program(kind: StepKind, epoch: number): Promise<Program> {
-    const phases = this.phasesAt(epoch);
-    const key = programKey(kind, phases);
+  /** The program for a kind of step, an epoch and what is fed, captured when first needed. */
+  async program(kind: StepKind, epoch: number, feeds: Feeds, onCapture?: () => void): Promise<Program> {
+    const variant = this.variantOf(epoch, feeds);
+    const key = `${kind} ${JSON.stringify(variant)}`;
     let program = this.programs.get(key);
     if (!program) {
-      program = await this.engine.program(kind, traceStep(this.parts, kind, phases));
+      onCapture?.();
+      program = await this.engine.program(kind, traceStep(this.parts, kind, variant));
       this.programs.set(key, program);
     }
     return program;
   }
 
   /** A program body that gives every view group augmented, in 0..1, and does nothing else. */
-  traceViews(): Trace {
-    return traceViews(this.parts, this.phasesAt(0));
+  traceViews(feeds: Feeds): Trace {
+    return traceViews(this.parts, this.variantOf(0, feeds));
   }
 
   /** Traces every captured program again. Throws FROZEN_VALUE where a plugin's host state leaked into it. */
@@ -140,10 +149,16 @@ export class Training {
     for (const program of this.programs.values()) this.engine.verify(program);
   }
 
-  /** Runs one micro-batch. Nothing changes when the outcome is not finite. */
-  async step(kind: StepKind, batch: ViewBatch, progress: Progress): Promise<StepOutcome> {
-    const program = await this.program(kind, progress.epoch);
-    const outputs = await program.run(this.feeds(batch, progress));
+  /** Runs one micro-batch. Nothing changes when the outcome is not finite. `onCapture` is told before a long start. */
+  async step(
+    kind: StepKind,
+    batch: ViewBatch,
+    progress: Progress,
+    onCapture?: () => void,
+  ): Promise<StepOutcome> {
+    const feeds = this.feeds(batch, progress);
+    const program = await this.program(kind, progress.epoch, feeds, onCapture);
+    const outputs = await program.run(feeds);
     return {
       finite: outputs[stepOutputs.finite]![0] === 1,
       scalars: Object.fromEntries(
@@ -156,8 +171,9 @@ export class Training {
 
   /** Where the batch first gives something that is not finite. */
   async firstNonFinite(kind: StepKind, batch: ViewBatch, progress: Progress): Promise<NonFinite | undefined> {
-    const program = await this.program(kind, progress.epoch);
-    return this.engine.firstNonFinite(program, this.feeds(batch, progress));
+    const feeds = this.feeds(batch, progress);
+    const program = await this.program(kind, progress.epoch, feeds);
+    return this.engine.firstNonFinite(program, feeds);
   }
 
   /** The value of every schedule at a step. */
@@ -171,20 +187,13 @@ export class Training {
   /** What the step's inputs are fed with; samplers run only for inputs that the program has. */
   feeds(batch: ViewBatch, progress: Progress): Feeds {
     const { declarations } = this;
-    const { seed } = declarations.run;
     const feeds: Record<string, HostArray> = { [inputNames.labels]: batch.labels };
     for (const [group, pixels] of batch.pixels) feeds[inputNames.pixels(group)] = pixels;
     for (const [group, rects] of batch.rects) feeds[inputNames.rects(group)] = rects;
     for (const [name, value] of Object.entries(this.schedulesAt(progress)))
       feeds[name] = Float32Array.of(value);
     for (const input of declarations.inputs.values()) {
-      lazily(feeds, input.name, () =>
-        input.sample({
-          ...progress,
-          indices: batch.indices,
-          random: (...keys) => new Random(seed, input.name, progress.step, ...keys),
-        }),
-      );
+      lazily(feeds, input.name, () => input.sample(this.samplerContext(input.name, batch, progress)));
     }
     for (const pass of declarations.passes.values()) {
       if (pass.network.name !== STUDENT) continue;
@@ -192,10 +201,29 @@ export class Training {
     }
     return feeds;
   }
+
+  /** The masks of a view group at a step, [count * B, N], not 0 where masked; undefined where nothing masks it. */
+  maskCells(group: string, batch: ViewBatch, progress: Progress): ArrayLike<number> | undefined {
+    const mask = this.declarations.masks.get(group);
+    return mask?.sample(this.samplerContext(mask.name, batch, progress));
+  }
+
+  private samplerContext(input: string, { indices }: ViewBatch, progress: Progress): SamplerContext {
+    const { seed } = this.declarations.run;
+    return {
+      ...progress,
+      indices,
+      random: (...keys) => new Random(seed, input, progress.step, ...keys),
+    };
+  }
 }
 
-function programKey(kind: StepKind, phases: Phases): string {
-  return `${kind} ${JSON.stringify(phases)}`;
+/** Whole rows of a [rows, ...] input. Throws INPUT_ROWS. */
+function rowsOf(input: string, shape: InputShape, values: HostArray): number {
+  const width = shape.slice(1).reduce<number>((product, size) => product * size!, 1);
+  const rows = values.length / width;
+  if (!Number.isInteger(rows) || rows < 1) throw errors.inputRows(input, width, values.length);
+  return rows;
 }
 
 function lazily(feeds: Record<string, HostArray>, name: string, sample: () => HostArray): void {

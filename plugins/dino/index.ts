@@ -6,8 +6,10 @@ import {
   definePlugin,
   errors,
   linearWarmup,
+  nextCenter,
   ProjectionMlp,
   PrototypeLayer,
+  teacherProbabilities,
   tf,
   z,
   type LossContext,
@@ -16,7 +18,7 @@ import {
   type Tensor2D,
   type UpdateContext,
 } from "../../core/plugin.ts";
-import { dinoLoss, nextCenter, teacherProbabilities } from "./loss.ts";
+import { dinoLoss } from "./loss.ts";
 
 const temperature = z.number().positive();
 
@@ -52,6 +54,7 @@ export default definePlugin(
     hooks.setup.tap(name, (setup) => {
       const { embedDim } = setup.backbone;
       const { hiddenDim, bottleneckDim, headLayers, outDim, normLastLayer, globalViews } = options;
+      const frozenEpochs = options.freezeLastLayerEpochs;
       const student = setup.network("student");
       const teacher = setup.network("teacher");
       const teacherPass = setup.pass({ network: teacher, views: globalViews, outputs: { cls: true } });
@@ -70,7 +73,7 @@ export default definePlugin(
       );
       const prototypes = setup.head(
         "projection.cls",
-        new PrototypeLayer({ inDim: bottleneckDim, outDim, normLastLayer }),
+        new PrototypeLayer({ inDim: bottleneckDim, outDim, normLastLayer, frozenEpochs }),
       );
       const center = setup.buffer("center", [1, outDim], { kind: "zeros" });
       const temperatureAt = linearWarmup(
@@ -79,10 +82,6 @@ export default definePlugin(
         options.warmupTeacherTempEpochs,
       );
       const teacherTemp = setup.schedule("teacherTemp", ({ epoch }) => temperatureAt(epoch));
-      const unfrozen = setup.schedule("lastLayerOpen", ({ epoch }) =>
-        Math.floor(epoch) < options.freezeLastLayerEpochs ? 0 : 1,
-      );
-      setup.gate([prototypes], unfrozen);
 
       const logits = (step: StepContext, network: Network, cls: Tensor2D) =>
         step.apply(prototypes, network, step.apply(mlp, network, cls));

@@ -2,17 +2,6 @@
 import { constant, float32, softmaxCrossEntropy, tf, type Tensor2D } from "../../core/plugin.ts";
 
 /**
- * The teacher's sharpened and centered distribution:  P_t = softmax((g_t - c) / tau_t).
- *
- * @param logits [G * B, K] g_t, view-major
- * @param center [1, K] c
- * @param temperature scalar tau_t
- */
-export function teacherProbabilities(logits: Tensor2D, center: tf.Tensor, temperature: tf.Tensor): Tensor2D {
-  return float32(() => tf.softmax(tf.div(tf.sub(logits, center), temperature)));
-}
-
-/**
  * Cross-entropy of every student view with every teacher view but its own, eq. 3, each ordered pair with the
  * same weight and the mean over the batch:
  *
@@ -53,9 +42,4 @@ export function dinoLoss({
     const losses = softmaxCrossEntropy(tf.concat(labels), tf.div(student, studentTemp));
     return tf.sum(tf.mul(losses, constant(weights, [weights.length]))) as tf.Scalar;
   });
-}
-
-/** c <- m c + (1 - m) mean(g_t), eq. 4; `batchMean` is the mean of the teacher's logits, [1, K]. */
-export function nextCenter(center: tf.Tensor, batchMean: tf.Tensor, momentum: number): tf.Tensor {
-  return tf.add(tf.mul(center, momentum), tf.mul(batchMean, 1 - momentum));
 }

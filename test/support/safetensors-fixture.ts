@@ -12,19 +12,22 @@ interface HeaderEntry {
   readonly data_offsets: [number, number];
 }
 
-/** Every tensor of a fixture file by name; `path` is relative to test/fixtures. Float32 only. */
-export function readFixture(path: string): (name: string) => FixtureTensor {
-  const file = readFileSync(new URL(`../fixtures/${path}`, import.meta.url));
-  const headerBytes = Number(file.readBigUInt64LE(0));
-  const start = 8 + headerBytes;
-  const header = JSON.parse(file.toString("utf8", 8, start)) as Record<string, HeaderEntry | undefined>;
+/** Every tensor of some fixture files by name; paths are relative to test/fixtures. Float32 only. */
+export function readFixture(...paths: readonly string[]): (name: string) => FixtureTensor {
+  const files = paths.map((path) => {
+    const file = readFileSync(new URL(`../fixtures/${path}`, import.meta.url));
+    const start = 8 + Number(file.readBigUInt64LE(0));
+    const header = JSON.parse(file.toString("utf8", 8, start)) as Record<string, HeaderEntry | undefined>;
+    return { file, start, header };
+  });
   return (name) => {
-    const entry = header[name];
-    if (entry?.dtype !== "F32") throw new Error(`${path} holds no float32 tensor "${name}"`);
-    const [from, to] = entry.data_offsets;
+    const holder = files.find(({ header }) => header[name]?.dtype === "F32");
+    if (!holder) throw new Error(`${paths.join(", ")}: there is no float32 tensor "${name}"`);
+    const { shape, data_offsets } = holder.header[name]!;
+    const [from, to] = data_offsets.map((offset) => holder.start + offset) as [number, number];
     // A copy: the file's bytes need not lie on a multiple of 4.
-    const bytes = Uint8Array.from(file.subarray(start + from, start + to));
-    return { shape: entry.shape, values: new Float32Array(bytes.buffer) };
+    const bytes = Uint8Array.from(holder.file.subarray(from, to));
+    return { shape, values: new Float32Array(bytes.buffer) };
   };
 }
 

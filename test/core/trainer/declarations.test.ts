@@ -54,7 +54,8 @@ describe("views and passes", () => {
     const [student, teacher] = [setup.network("student"), setup.network("teacher")];
     for (const network of [student, teacher]) {
       for (const views of ["global", "local"]) {
-        for (const masked of [false, true]) setup.pass({ network, views, masked, outputs: { cls: true } });
+        for (const unmasked of [false, true])
+          setup.pass({ network, views, unmasked, outputs: { cls: true } });
       }
     }
     assert.equal(setup.passes.size, 8);

@@ -1,38 +1,33 @@
 /** relata's DINO step against the official one (facebookresearch/dino 7c446df, see test/fixtures/README.md). */
 import assert from "node:assert/strict";
 import * as tf from "@tensorflow/tfjs-core";
+import dino from "../../../plugins/dino/index.ts";
 import type { Engine } from "../../../core/engine/engine.ts";
 import { AdamW, clipByNorm } from "../../../core/trainer/optimizer.ts";
 import type { Training } from "../../../core/trainer/training.ts";
 import {
-  batch,
+  assertNear,
+  assertWithin,
+  compare,
   fixture,
+  fixtureBatch,
   fixtureTraining,
-  golden,
+  headOptions,
   officialName,
+  saved,
   settings,
-} from "../../support/dino-fixture.ts";
+} from "../../support/official-fixture.ts";
 import { engineKinds, makeEngine } from "../../support/engines.ts";
+import { readFixtureJson } from "../../support/safetensors-fixture.ts";
 
+const golden = readFixtureJson<{
+  config: { epoch: number; it: number };
+  step: { cls: number };
+  trajectory: { cls: number }[];
+}>("parity/dino.json");
 const { epoch, it: step } = golden.config;
-
-/** Largest absolute difference, and the largest golden magnitude. */
-function compare(got: ArrayLike<number>, want: Float32Array): { error: number; max: number } {
-  assert.equal(got.length, want.length);
-  let error = 0;
-  let max = 0;
-  for (let i = 0; i < want.length; i++) {
-    error = Math.max(error, Math.abs(got[i]! - want[i]!));
-    max = Math.max(max, Math.abs(want[i]!));
-  }
-  return { error, max };
-}
-
-async function saved(engine: Engine, training: Training): Promise<Map<string, Float32Array>> {
-  const { variables } = training.state;
-  const values = await engine.save(variables);
-  return new Map(variables.map((v, i) => [v.name, values[i]!]));
-}
+const batch = fixtureBatch();
+const method = [dino(headOptions)];
 
 for (const kind of engineKinds) {
   describe(`the DINO step, ${kind}, against the official code`, () => {
@@ -43,26 +38,24 @@ for (const kind of engineKinds) {
     afterEach(() => engine.close());
 
     it("has its loss within 2e-5 and its gradients within 1e-4 of each tensor's maximum", async () => {
-      const training = await fixtureTraining(engine);
-      const program = await training.program("train", epoch);
-      const outputs = await program.run(training.feeds(batch, { step, epoch }));
-      const loss = outputs["loss"]![0]!;
-      assert.ok(Math.abs(loss - golden.step.cls) <= 2e-5 * golden.step.cls, `loss ${loss}`);
+      const training = await fixtureTraining(engine, method);
+      const feeds = training.feeds(batch, { step, epoch });
+      const program = await training.program("train", epoch, feeds);
+      const outputs = await program.run(feeds);
+      assertNear("loss", outputs["loss"]![0]!, golden.step.cls, 2e-5);
       const gradients = Object.entries(outputs).filter(([name]) => name.startsWith("gradient/"));
       assert.equal(gradients.length, training.state.trainable.length);
       for (const [name, values] of gradients) {
         const official = officialName(`x/${name.slice("gradient/".length)}`).slice("x.".length);
-        const { error, max } = compare(values, fixture(`dino/grad.${official}`).values);
-        assert.ok(error <= 1e-4 * max, `${name}: ${error} of ${max}`);
+        assertWithin(name, values, fixture(`dino/grad.${official}`).values, 1e-4);
       }
     });
 
     it("moves the center as the official step does, and the teacher after the student", async () => {
-      const training = await fixtureTraining(engine);
+      const training = await fixtureTraining(engine, method);
       await training.step("train", batch, { step, epoch });
-      const after = await saved(engine, training);
-      const center = compare(after.get("state/dino.center")!, fixture("dino/after.center").values);
-      assert.ok(center.error <= 2e-5 * center.max, `center ${center.error}`);
+      const after = await saved(training);
+      assertWithin("center", after.get("state/dino.center")!, fixture("dino/after.center").values, 2e-5);
       const { momentum } = momentumAt(training);
       for (const { name } of training.state.variables.filter((v) => v.name.startsWith("teacher/"))) {
         const before = fixture(`init/${officialName(name)}`).values;
@@ -74,7 +67,7 @@ for (const kind of engineKinds) {
     });
 
     it("clips and updates as the official AdamW, given the official gradients, within 1e-6", async () => {
-      const training = await fixtureTraining(engine);
+      const training = await fixtureTraining(engine, method);
       const { lr, weightDecay } = momentumAt(training);
       const optimizer = new AdamW({ beta1: 0.9, beta2: 0.999, epsilon: 1e-8, decayBiases: false });
       const state: Awaited<ReturnType<Engine["variable"]>>[] = [];
@@ -108,7 +101,7 @@ for (const kind of engineKinds) {
         lr: Float32Array.of(lr),
         weightDecay: Float32Array.of(weightDecay),
       });
-      const after = await saved(engine, training);
+      const after = await saved(training);
       for (const { name } of training.state.trainable) {
         const { error } = compare(
           after.get(`student/${name}`)!,
@@ -118,14 +111,12 @@ for (const kind of engineKinds) {
       }
     });
 
-    it("follows the losses of a float64 reference over six steps within 1e-4", async function () {
-      if (golden.trajectory === undefined) return this.skip();
-      const training = await fixtureTraining(engine);
+    it("follows the losses of a float64 reference over six steps within 1e-4", async () => {
+      const training = await fixtureTraining(engine, method);
       for (const [i, { cls }] of golden.trajectory.entries()) {
         const at = step + i;
         const outcome = await training.step("train", batch, { step: at, epoch: at / 4 });
-        const loss = outcome.scalars["loss"]!;
-        assert.ok(Math.abs(loss - cls) <= 1e-4 * cls, `step ${i}: ${loss}, official ${cls}`);
+        assertNear(`step ${i}`, outcome.scalars["loss"]!, cls, 1e-4);
       }
     });
   });

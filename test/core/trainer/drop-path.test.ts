@@ -96,7 +96,7 @@ describe("stochastic depth", () => {
 
   it("drops the branches of the rows that it drew, of the student alone", async () => {
     const training = await make(RATE);
-    const program = await training.program("train", 0);
+    const program = await training.program("train", 0, {});
     const batch = tinyBatch(training);
     const run = async (drop: (row: number) => boolean) => {
       const multipliers = Float32Array.from({ length: 16 }, (_, i) => (drop(i % 4) ? 0 : 1));
@@ -136,7 +136,7 @@ describe("stochastic depth", () => {
     assert.deepEqual(named(training), ["dropPath/student/global", "dropPath/student/local"]);
     const own = await makeEngine("eager on cpu");
     const never = await tinyTraining(own, [watches], { views: [globalViews, localViews] });
-    const program = await never.program("train", 0);
+    const program = await never.program("train", 0, {});
     const { ...feeds } = never.feeds(tinyBatch(never), at(0));
     for (const name of named(never)) delete (feeds as Record<string, unknown>)[name];
     assert.equal((await program.run(feeds))["finite"]![0], 1);

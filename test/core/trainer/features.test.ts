@@ -65,7 +65,7 @@ for (const kind of ["captured", "eager on cpu"] as const) {
         assert.deepEqual([count, dim], [4, 32]);
         extracted.set(group, data);
       }
-      const program = await training.program("train", 0);
+      const program = await training.program("train", 0, {});
       const outputs = await program.run(training.feeds(batch, at(0)));
       for (const [group, data] of extracted) {
         assert.ok(distance(data, outputs[`metric/logs-teacher.${group}`]!) < 1e-5);

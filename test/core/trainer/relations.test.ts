@@ -262,10 +262,10 @@ describe("crossView", () => {
         relations.addBilinear("own", patchTokens, { axis: "token" }),
       );
       hooks.loss.tap(name, (losses, { crossView }) => {
-        const loss = crossView("own", (teacher, student) => {
+        const loss = crossView("own", (teacher, student, pairs) => {
           assert.deepEqual(teacher.shape, student.shape);
           shapes.add(student.shape.join("x"));
-          return compare(teacher, student);
+          return compare(teacher, student, pairs);
         });
         losses.add(name, 1, loss);
       });
@@ -273,7 +273,7 @@ describe("crossView", () => {
     // Nobody asked for a pass: relations bring their own.
     const training = await tinyTraining(engine, [watches], { views });
     const outputs = await outputsOf(training);
-    assert.deepEqual([...shapes], ["2x1x169x169", "2x1x36x36"]);
+    assert.deepEqual([...shapes], ["4x1x169x169", "8x1x36x36"]);
     assert.deepEqual(
       [...training.declarations.passes.keys()],
       ["teacher/global", "student/global", "student/local"],

@@ -156,26 +156,29 @@ describe("inside the step,", () => {
       );
     });
 
-    it("see a masked pass beside the plain one", async () => {
+    it("see a pass that is to stay unmasked beside the one that methods share", async () => {
       const masked: string[] = [];
       const masks = plugin("masks", (hooks, name) => {
         hooks.setup.tap(name, (setup) => {
           const network = setup.network("student");
-          const pass = setup.pass({ network, views: "global", masked: true, outputs: { cls: true } });
-          hooks.embed.tap(name, (x, { pass: { key, masked: isMasked } }) => {
-            if (isMasked) masked.push(key);
-            return isMasked ? tf.mul(x, 0) : x;
+          const plain = setup.pass({ network, views: "global", unmasked: true, outputs: { cls: true } });
+          hooks.embed.tap(name, (x, { pass: { key, unmasked } }) => {
+            if (!unmasked) masked.push(key);
+            return unmasked ? x : tf.mul(x, 0);
           });
-          hooks.loss.tap(name, (losses, { output }) => losses.add(name, 1, tf.mean(output(pass).clsToken!)));
+          hooks.loss.tap(name, (losses, { output }) =>
+            losses.add(name, 1, tf.mean(tf.square(tf.sub(output(plain).clsToken!, 1)))),
+          );
         });
       });
       const training = await tinyTraining(engine, [masks, learnsOnes]);
       const { scalars } = await training.step("train", tinyBatch(training), at(0));
-      assert.deepEqual(masked, ["student/global/masked"]);
+      assert.deepEqual(masked, ["student/global"]);
       const alone = await makeEngine("eager on cpu");
       const plain = await tinyTraining(alone, [learnsOnes]);
       const { scalars: without } = await plain.step("train", tinyBatch(plain), at(0));
-      assert.ok(Math.abs(scalars["loss/ones"]! - without["loss/ones"]!) < 1e-6);
+      assert.ok(Math.abs(scalars["loss/masks"]! - without["loss/ones"]!) < 1e-6);
+      assert.ok(Math.abs(scalars["loss/ones"]! - without["loss/ones"]!) > 1e-3);
       alone.close();
     });
 

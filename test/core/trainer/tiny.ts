@@ -175,8 +175,8 @@ export async function valuesOf({ engine, state }: Training): Promise<Map<string,
 
 /** What a step's program gives, without writing less or more than a step does. */
 export async function outputsOf(training: Training, step = 0, batch = tinyBatch(training)) {
-  const program = await training.program("train", at(step).epoch);
-  return program.run(training.feeds(batch, at(step)));
+  const feeds = training.feeds(batch, at(step));
+  return (await training.program("train", at(step).epoch, feeds)).run(feeds);
 }
 
 /** Largest absolute difference of two equally long lists. */

@@ -80,5 +80,5 @@ export function clsTokens(weights: ReadonlyMap<string, tf.Tensor>, batches: tf.T
 /** [R, D] -> logits [R, K] */
 export function project(weights: ReadonlyMap<string, tf.Tensor>, rows: tf.Tensor2D): tf.Tensor2D {
   const p = inHead(weights);
-  return prototypes.forward(p, mlp.forward(p, rows));
+  return prototypes.forward(p, mlp.forward(p, rows), { once: (_, compute) => compute() });
 }

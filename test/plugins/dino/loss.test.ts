@@ -2,9 +2,11 @@
 import assert from "node:assert/strict";
 import * as tf from "@tensorflow/tfjs-core";
 import { Random } from "../../../core/random.ts";
-import { dinoLoss, nextCenter, teacherProbabilities } from "../../../plugins/dino/loss.ts";
+import { nextCenter, teacherProbabilities } from "../../../core/plugin.ts";
+import { dinoLoss } from "../../../plugins/dino/loss.ts";
 import { useCpuBackend } from "../../core/math/numeric.ts";
-import { fixture, golden } from "../../support/dino-fixture.ts";
+import { fixture } from "../../support/official-fixture.ts";
+import { readFixtureJson } from "../../support/safetensors-fixture.ts";
 
 const BATCH = 3;
 const K = 5;
@@ -121,10 +123,10 @@ describe("DINO's loss", () => {
   });
 
   it("is the official loss for the official logits", () => {
-    const { config, step } = golden as unknown as {
+    const { config, step } = readFixtureJson<{
       config: { out_dim: number; batch: number; student_temp: number };
       step: { cls: number; teacher_temp: number };
-    };
+    }>("parity/dino.json");
     const all = (name: string) => {
       const { values, shape } = fixture(name);
       return tf.tensor2d(values, [shape[0]!, config.out_dim]);

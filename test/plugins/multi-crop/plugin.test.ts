@@ -40,8 +40,8 @@ describe("the multi-crop plugin", () => {
   };
 
   async function augmented(training: Training, step = 0): Promise<Record<string, ArrayLike<number>>> {
-    const program = await training.engine.program("views", training.traceViews());
-    return program.run(training.feeds(tinyBatch(training), at(step)));
+    const feeds = training.feeds(tinyBatch(training), at(step));
+    return (await training.engine.program("views", training.traceViews(feeds))).run(feeds);
   }
 
   it("makes the view groups of the paper by itself, and those that are asked for", async () => {
@@ -193,8 +193,8 @@ describe("the multi-crop plugin", () => {
       ]),
     );
     const viewsOf = async (training: Training, given: typeof batch) => {
-      const program = await training.engine.program("views", training.traceViews());
-      return program.run(training.feeds(given, at(0)));
+      const feeds = training.feeds(given, at(0));
+      return (await training.engine.program("views", training.traceViews(feeds))).run(feeds);
     };
     const [one, three] = [
       await viewsOf(grey, batch),

@@ -1,0 +1,155 @@
+/**
+ * The head in front of a self-relation (SERE, arXiv 2206.05184, section 3.3), in two modules because only the student
+ * has the second: the teacher relates z, the student p.
+ *
+ *   z = ReLU(BN(x)),   p = ReLU(BN(W z))
+ *
+ * BN normalises with the batch at hand, in both networks; its running statistics are kept, but no step reads them.
+ */
+import * as tf from "@tensorflow/tfjs-core";
+import type {
+  HeadHandle,
+  HeadModule,
+  HeadState,
+  Network,
+  RelationContext,
+  SetupContext,
+} from "../contexts.ts";
+import { batchNorm } from "../math/batch-norm.ts";
+import { linear } from "../math/linear.ts";
+import type { Parameters, ParameterSpec } from "../vit/vit.ts";
+
+/** PyTorch's: running = (1 - 0.1) running + 0.1 batch. */
+const MOMENTUM = 0.1;
+
+/** z = ReLU(BN(x)), [R, dim] -> [R, dim] */
+export class RelationProjection implements HeadModule {
+  readonly spec: { readonly dim: number; readonly studentOnly: boolean };
+
+  constructor(spec: { dim: number; studentOnly?: boolean }) {
+    this.spec = { studentOnly: false, ...spec };
+  }
+
+  parameters(): readonly ParameterSpec[] {
+    return normParameters("0", this.spec);
+  }
+
+  buffers(): readonly ParameterSpec[] {
+    return normBuffers("0", this.spec);
+  }
+
+  forward(parameters: Parameters, rows: tf.Tensor2D, state: HeadState): tf.Tensor2D {
+    return normReluTracked("0", parameters, rows, state);
+  }
+}
+
+/** p = ReLU(BN(W z)), [R, dim] -> [R, dim]; the student's alone. */
+export class RelationPredictor implements HeadModule {
+  readonly spec: { readonly dim: number };
+
+  constructor(spec: { dim: number }) {
+    this.spec = { ...spec };
+  }
+
+  parameters(): readonly ParameterSpec[] {
+    const { dim } = this.spec;
+    // PyTorch's default for Conv2d: the official initialisation does not reach it.
+    const init = { kind: "uniform", bound: 1 / Math.sqrt(dim) } as const;
+    return [
+      { name: "0.weight", shape: [dim, dim], init, studentOnly: true },
+      ...normParameters("1", { dim, studentOnly: true }),
+    ];
+  }
+
+  buffers(): readonly ParameterSpec[] {
+    return normBuffers("1", { dim: this.spec.dim, studentOnly: true });
+  }
+
+  forward(parameters: Parameters, rows: tf.Tensor2D, state: HeadState): tf.Tensor2D {
+    return normReluTracked("1", parameters, linear(rows, parameters("0.weight")), state);
+  }
+}
+
+/** A relation plugin's heads: one for the views that the teacher sees, and one of the student's for all others. */
+export class RelationHeads {
+  private readonly student: Network;
+  private readonly teacher: Network;
+  private readonly globalViews: string;
+  private readonly head: RelationModules;
+  private readonly localHead: RelationModules;
+
+  /** Declares `<plugin>.head` and, where there are other views, `<plugin>.localHead`. Throws VIEW_GROUP_MISSING. */
+  constructor(setup: SetupContext, plugin: string, globalViews: string) {
+    const dim = setup.backbone.embedDim;
+    setup.viewGroup(globalViews);
+    const declare = (name: string, studentOnly: boolean): RelationModules => ({
+      projection: setup.head(`${plugin}.${name}.projection`, new RelationProjection({ dim, studentOnly })),
+      predictor: setup.head(`${plugin}.${name}.predictor`, new RelationPredictor({ dim })),
+    });
+    this.student = setup.network("student");
+    this.teacher = setup.network("teacher");
+    this.globalViews = globalViews;
+    this.head = declare("head", false);
+    const hasOthers = setup.views.some(({ group }) => group !== globalViews);
+    this.localHead = hasOthers ? declare("localHead", true) : this.head;
+  }
+
+  /**
+   * z of the teacher's global views and p of every student view, [B, N, D]; nothing in a pass whose relations nobody
+   * compares.
+   */
+  features({ pass, patchTokens, apply }: RelationContext): tf.Tensor3D | undefined {
+    const { network, views, unmasked } = pass;
+    const isGlobal = views.group === this.globalViews;
+    const isStudent = network === this.student && !unmasked;
+    if (!isStudent && !(network === this.teacher && isGlobal)) return undefined;
+    const { projection, predictor } = isGlobal ? this.head : this.localHead;
+    const [batch, count, dim] = patchTokens.shape;
+    const z = apply(projection, network, tf.reshape(patchTokens, [batch * count, dim]));
+    return tf.reshape(isStudent ? apply(predictor, network, z) : z, [batch, count, dim]);
+  }
+}
+
+interface RelationModules {
+  readonly projection: HeadHandle;
+  readonly predictor: HeadHandle;
+}
+
+interface NormSpec {
+  readonly dim: number;
+  readonly studentOnly: boolean;
+}
+
+function normParameters(name: string, { dim, studentOnly }: NormSpec): ParameterSpec[] {
+  return [
+    { name: `${name}.weight`, shape: [dim], init: { kind: "ones" }, studentOnly },
+    { name: `${name}.bias`, shape: [dim], init: { kind: "zeros" }, studentOnly },
+  ];
+}
+
+function normBuffers(name: string, { dim, studentOnly }: NormSpec): ParameterSpec[] {
+  return [
+    { name: `${name}.running_mean`, shape: [dim], init: { kind: "zeros" }, studentOnly },
+    { name: `${name}.running_var`, shape: [dim], init: { kind: "ones" }, studentOnly },
+  ];
+}
+
+/** ReLU(BN(x)) with the statistics of all processes; the running variance is the unbiased one. */
+function normReluTracked(
+  name: string,
+  parameters: Parameters,
+  rows: tf.Tensor2D,
+  { batch, update }: HeadState,
+): tf.Tensor2D {
+  const { y, mean, variance } = batchNorm(rows, parameters(`${name}.weight`), parameters(`${name}.bias`), {
+    reduce: (localMean) => batch.mean(localMean),
+  });
+  const blend = (running: tf.Tensor, fresh: tf.Tensor) =>
+    tf.add(tf.mul(running, 1 - MOMENTUM), tf.mul(fresh, MOMENTUM));
+  update(`${name}.running_mean`, (running) => blend(running, mean));
+  update(`${name}.running_var`, (running) => {
+    const count = batch.sum(tf.scalar(rows.shape[0]));
+    return blend(running, tf.mul(variance, tf.div(count, tf.sub(count, 1))));
+  });
+  return tf.relu(y);
+}

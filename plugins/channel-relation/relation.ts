@@ -1,0 +1,27 @@
+/** The channel relation's target and its health (SERE, arXiv 2206.05184, section 3.2). */
+import { float32, tf, type Tensor } from "../../core/plugin.ts";
+
+/** softmax(R_t / tau_c) over each row's channels; R_t [B, C, C]. */
+export function relationTarget(relation: Tensor, temperature: number): Tensor {
+  return float32(() => tf.softmax(tf.div(relation, temperature)));
+}
+
+/**
+ * How many directions the features of an image use, from its relation R with eigenvalues l_i:
+ *
+ *   (sum l_i)^2 / sum l_i^2 = (tr R)^2 / |R|^2
+ *
+ * the participation ratio: 1 where all tokens are alike, at most the smaller of C and the number of tokens.
+ *
+ * @param relation [B, C, C]
+ * @returns scalar, the mean over the images
+ */
+export function effectiveRank(relation: Tensor): Tensor {
+  return float32(() => {
+    const [batch, channels] = relation.shape as [number, number, number];
+    const flat = tf.reshape(relation, [batch, channels * channels]);
+    const diagonal = tf.stridedSlice(flat, [0, 0], [batch, channels * channels], [1, channels + 1]);
+    const trace = tf.sum(diagonal, 1);
+    return tf.mean(tf.div(tf.square(trace), tf.maximum(tf.sum(tf.square(flat), 1), 1e-30)));
+  });
+}

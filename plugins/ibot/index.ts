@@ -1,0 +1,173 @@
+/**
+ * Masked image modelling with an online tokenizer (iBOT, arXiv 2111.07832): at masked patches of the global views the
+ * student predicts the teacher's distribution over prototypes, which sees the whole view.
+ */
+import {
+  definePlugin,
+  errors,
+  gatherRows,
+  linearWarmup,
+  nextCenter,
+  ProjectionMlp,
+  PrototypeLayer,
+  teacherProbabilities,
+  tf,
+  z,
+  type LossContext,
+  type Tensor2D,
+  type Tensor3D,
+  type UpdateContext,
+} from "../../core/plugin.ts";
+import { ibotLoss, patchWeights } from "./loss.ts";
+import { drawMask, mostMasked, type MaskSpec } from "./mask.ts";
+
+const temperature = z.number().positive();
+const ratios = (range: z.ZodNumber) => z.union([range.transform((one) => [one]), z.array(range).min(1)]);
+
+export default definePlugin(
+  {
+    name: "ibot",
+    api: "^1",
+    summary: "iBOT: masked patches predict the teacher's distribution of the same patches.",
+    paper: "https://arxiv.org/abs/2111.07832",
+    after: ["multi-crop"],
+    options: z
+      .strictObject({
+        weight: z.number().nonnegative().default(1).describe("weight of the loss; SERE's lambda_2"),
+        maskRatio: ratios(z.number().min(0).max(1))
+          .default([0, 0.3])
+          .describe("part of the patches that is masked; of several, each image takes one"),
+        maskRatioVariation: ratios(z.number().min(0).max(1))
+          .default([0, 0.2])
+          .describe("half the width of the range around each maskRatio"),
+        maskShape: z.enum(["block", "random"]).default("block"),
+        maskStartEpoch: z.number().nonnegative().default(0).describe("nothing is masked before"),
+        share: z
+          .enum(["head", "mlp", "nothing"])
+          .default("head")
+          .describe("what class and patch tokens have in common: MLP and prototypes, the MLP, or nothing"),
+        outDim: z.int().positive().default(8192).describe("K, the number of prototypes"),
+        hiddenDim: z.int().positive().default(2048),
+        bottleneckDim: z.int().positive().default(256),
+        headLayers: z.int().positive().default(3),
+        normLastLayer: z.boolean().default(true).describe("keep the student's prototypes at length 1"),
+        freezeLastLayerEpochs: z.number().nonnegative().default(1).describe("epochs without updates of them"),
+        studentTemp: temperature.default(0.1),
+        teacherTemp: temperature.default(0.07).describe("after its warm-up"),
+        warmupTeacherTemp: temperature.default(0.04),
+        warmupTeacherTempEpochs: z
+          .int()
+          .nonnegative()
+          .default(30)
+          .describe("linear, by epoch, from maskStartEpoch"),
+        centerMomentum: z.number().min(0).max(1).default(0.9),
+        globalViews: z.string().default("global").describe("the view group that is masked"),
+      })
+      .refine(({ maskRatio, maskRatioVariation }) => maskRatio.length === maskRatioVariation.length, {
+        path: ["maskRatioVariation"],
+        message: "give one variation for each maskRatio",
+      }),
+  },
+  (hooks, { name, options }) => {
+    const spec: MaskSpec = {
+      shape: options.maskShape,
+      ratios: options.maskRatio.map((ratio, i) => ({ ratio, variation: options.maskRatioVariation[i]! })),
+    };
+
+    hooks.setup.tap(name, (setup) => {
+      const { globalViews, maskStartEpoch } = options;
+      const { embedDim } = setup.backbone;
+      const student = setup.network("student");
+      const teacher = setup.network("teacher");
+      const outputs = { patches: true };
+      const studentPass = setup.pass({ network: student, views: globalViews, outputs });
+      const teacherPass = setup.pass({ network: teacher, views: globalViews, outputs });
+
+      const { rows, columns } = teacherPass.grid;
+      const patches = rows * columns;
+      const most = mostMasked(spec, patches);
+      if (most === 0) {
+        const problem = `masks none of a view's ${patches} patches`;
+        throw errors.optionInvalid(name, "maskRatio", problem, "choose a larger one, or larger views");
+      }
+      const { count } = setup.viewGroup(globalViews);
+      const mask = setup.mask(globalViews, {
+        most,
+        sample: ({ indices, random }) => {
+          const cells = new Uint8Array(count * indices.length * patches);
+          for (let view = 0; view < count; view++) {
+            indices.forEach((sample, b) => {
+              const own = drawMask(random(sample, view), rows, columns, spec);
+              cells.set(own, (view * indices.length + b) * patches);
+            });
+          }
+          return cells;
+        },
+      });
+      const masking = setup.phase("masking", (epoch) => epoch >= maskStartEpoch);
+      const maskToken = setup.variable("maskToken", [1, embedDim], { kind: "zeros" }, { ema: false });
+
+      const { share, hiddenDim, bottleneckDim, headLayers, outDim, normLastLayer } = options;
+      const mlp = setup.head(
+        share === "nothing" ? "projection.patchMlp" : "projection",
+        new ProjectionMlp({ inDim: embedDim, hiddenDim, bottleneckDim, layers: headLayers }),
+      );
+      const frozenEpochs = options.freezeLastLayerEpochs;
+      const prototypes = setup.head(
+        share === "head" ? "projection.cls" : "projection.patch",
+        new PrototypeLayer({ inDim: bottleneckDim, outDim, normLastLayer, frozenEpochs }),
+      );
+      const center = setup.buffer("center", [1, outDim], { kind: "zeros" });
+      const temperatureAt = linearWarmup(
+        options.warmupTeacherTemp,
+        options.teacherTemp,
+        options.warmupTeacherTempEpochs,
+      );
+      const teacherTemp = setup.schedule("teacherTemp", ({ epoch }) =>
+        temperatureAt(Math.max(0, epoch - maskStartEpoch)),
+      );
+
+      const asRows = (tokens: Tensor3D): Tensor2D => tf.reshape(tokens, [-1, embedDim]);
+      /** The teacher's bottleneck features of all patches, [V * B * N, bottleneckDim]. */
+      const teacherFeatures = (step: LossContext | UpdateContext) =>
+        step.once("ibot.teacherFeatures", () =>
+          step.apply(mlp, teacher, asRows(step.output(teacherPass).patchTokensNormed)),
+        );
+
+      hooks.embed.tap(name, (patchTokens, step) => {
+        const { pass } = step;
+        const isMasked = pass.network === student && pass.views.group === globalViews && !pass.unmasked;
+        if (!isMasked || !step.phase(masking)) return patchTokens;
+        const masked = tf.expandDims(step.masked(mask).cells, 2); // [V * B, N, 1]
+        const kept = tf.mul(patchTokens, tf.sub(1, masked));
+        return tf.add(kept, tf.mul(step.read(maskToken), masked));
+      });
+
+      hooks.loss.tap(name, (losses, step) => {
+        if (!step.phase(masking)) {
+          losses.add(name, options.weight, tf.scalar(0));
+          return;
+        }
+        const masked = step.masked(mask);
+        const own = step.output(studentPass);
+        const rows = own.norm(gatherRows(asRows(own.patchTokens), masked.rows));
+        const targets = step.apply(prototypes, teacher, gatherRows(teacherFeatures(step), masked.rows));
+        const loss = ibotLoss({
+          teacher: teacherProbabilities(targets, step.read(center), step.value(teacherTemp)),
+          student: step.apply(prototypes, student, step.apply(mlp, student, rows)),
+          weights: patchWeights(masked),
+          studentTemp: options.studentTemp,
+        });
+        losses.add(name, options.weight, loss);
+        losses.metric("maskedShare", tf.mean(masked.cells));
+      });
+
+      hooks.update.tap(name, (step) => {
+        // The mean of the logits is the logit of the mean: the last layer is linear.
+        const meanFeature = step.batch.mean(tf.mean(teacherFeatures(step), 0, true));
+        const meanLogits = step.apply(prototypes, teacher, meanFeature as Tensor2D);
+        step.write(center, nextCenter(step.read(center), meanLogits, options.centerMomentum));
+      });
+    });
+  },
+);

@@ -1,0 +1,53 @@
+/** The masked patch loss of iBOT (arXiv 2111.07832, section 3.1). */
+import {
+  float32,
+  softmaxCrossEntropy,
+  tf,
+  type MaskedPatches,
+  type Tensor1D,
+  type Tensor2D,
+} from "../../core/plugin.ts";
+
+/**
+ * Weight of each masked row in the loss: images count alike, however many of their patches are masked, and one without
+ * any counts with 0.
+ *
+ *   1 / (V B max(1, number of masked patches of the image))
+ *
+ * @returns [M], 0 for unused rows
+ */
+export function patchWeights({ cells, rows, used }: MaskedPatches): Tensor1D {
+  return float32(() => {
+    const images = cells.shape[0];
+    const counts = tf.maximum(tf.sum(cells, 1, true), 1); // [V B, 1]
+    const ofCells = tf.div(cells, tf.mul(counts, images));
+    return tf.mul(tf.gather(tf.reshape(ofCells, [-1]), rows), used);
+  });
+}
+
+/**
+ * The student's masked patches predict the teacher's distribution of the same patches, which it sees unmasked, eq. 2:
+ *
+ *   L = 1 / (V B) sum over views and images of  sum_i m_i H(P_t,i, P_s,i) / max(1, sum_i m_i)
+ *
+ * @param teacher [M, K] probabilities at the masked patches
+ * @param student [M, K] logits there
+ * @param weights [M] of `patchWeights`
+ * @returns scalar; no gradient to the teacher
+ */
+export function ibotLoss({
+  teacher,
+  student,
+  weights,
+  studentTemp,
+}: {
+  teacher: Tensor2D;
+  student: Tensor2D;
+  weights: Tensor1D;
+  studentTemp: number;
+}): tf.Scalar {
+  return float32(() => {
+    const losses = softmaxCrossEntropy(teacher, tf.div(student, studentTemp));
+    return tf.sum(tf.mul(losses, weights)) as tf.Scalar;
+  });
+}
