@@ -11,8 +11,12 @@
  *   embed(N)   = 2 N p^2 C D
  *   head(rows) = rows * sum over its linear layers of 2 in out
  *
+ *   sampling   = g N C 2 + g^2 n C 2                    the features of N = n^2 patches at g^2 points, separably
+ *   gram       = 2 T^2 C                                R = f f^T of T tokens with C features, or f^T f the other way
+ *
  * A network that is not trained costs its forward pass F; the student costs 3 F (the backward pass makes the
- * gradients of both factors of every product), except for the patch embedding: 2 F, since pixels need none.
+ * gradients of both factors of every product), except for what has one factor to learn: patch embedding, sampling and
+ * a gram (whose gradient is one product) cost it 2 F.
  */
 export interface FlopsModel {
   readonly embedDim: number;
@@ -39,12 +43,25 @@ export interface FlopsHead {
   readonly trained: boolean;
 }
 
+/** Relations of one pass: matrices [tokens, tokens] of `features` each, or the other way round. */
+export interface FlopsRelation {
+  readonly matrices: number;
+  readonly tokens: number;
+  readonly features: number;
+  /** Of features that are sampled at tokens = g^2 points of an overlap: the patches per side that they come from. */
+  readonly sampledFrom?: number;
+  readonly trained: boolean;
+}
+
 const TRAINED = 3;
+/** Only one factor gets a gradient, by one product. */
+const TRAINED_ONE_FACTOR = 2;
 
 export function stepFlops(
   model: FlopsModel,
   passes: readonly FlopsPass[],
   heads: readonly FlopsHead[],
+  relations: readonly FlopsRelation[] = [],
 ): number {
   const { embedDim: D, depth, mlpRatio, patchSize, channels } = model;
   const block = (T: number) => 2 * T * D * (4 * D + 2 * mlpRatio * D) + 4 * T * T * D;
@@ -54,13 +71,19 @@ export function stepFlops(
     const T = N + 1;
     const blocks = (depth - 1) * block(T) + (clsOnly ? last(T) : block(T));
     const embed = 2 * N * patchSize ** 2 * channels * D;
-    return images * (blocks * (trained ? TRAINED : 1) + embed * (trained ? TRAINED - 1 : 1));
+    return images * (blocks * (trained ? TRAINED : 1) + embed * (trained ? TRAINED_ONE_FACTOR : 1));
   });
   const projections = heads.map(({ widths, rows, trained }) => {
     const layers = widths.slice(1).map((output, i) => 2 * widths[i]! * output);
     return rows * sum(layers) * (trained ? TRAINED : 1);
   });
-  return sum(backbone) + sum(projections);
+  const related = relations.map(({ matrices, tokens, features, sampledFrom, trained }) => {
+    const gram = 2 * tokens ** 2 * features;
+    const n = sampledFrom ?? 0;
+    const sampling = 2 * Math.sqrt(tokens) * n ** 2 * features + 2 * tokens * n * features;
+    return matrices * (gram + sampling) * (trained ? TRAINED_ONE_FACTOR : 1);
+  });
+  return sum(backbone) + sum(projections) + sum(related);
 }
 
 function sum(values: readonly number[]): number {

@@ -1,5 +1,6 @@
 /**
- * npm run bench:step -- --arch vit-small --batch 4 --locals 4 --precision fp32|bf16 [--config run.yaml]
+ * npm run bench:step -- --method sere|ibot|dino --arch vit-small --batch 4 --locals 4 --precision fp32|bf16
+ *                       [--config run.yaml]
  *
  * Times captured training steps on noise and prints one JSON line: median seconds over the steps after warm-up,
  * images per second, peak memory, FLOPs of the mathematics (flops.ts) and their share of the matrix-product
@@ -16,20 +17,21 @@ import { GraphEngine } from "../core/engine/graph-engine.ts";
 import { silentLogger } from "../core/logger.ts";
 import { Random } from "../core/random.ts";
 import { assemble, type Assembly } from "../core/trainer/assemble.ts";
-import { ProjectionMlp, PrototypeLayer } from "../core/heads/projection-head.ts";
-import { STUDENT } from "../core/trainer/declarations.ts";
 import { resolvePlugins } from "../registry/resolve.ts";
-import { stepFlops, type FlopsHead } from "./flops.ts";
+import { methodFlops } from "./method-flops.ts";
 import { MatmulPeak } from "./peak.ts";
 import { topTimings } from "./profile.ts";
 
 const { values: flags } = parseArgs({
   options: {
+    method: { type: "string", default: "sere" },
     arch: { type: "string", default: "vit-small" },
     batch: { type: "string", default: "4" },
     locals: { type: "string", default: "4" },
     precision: { type: "string", default: "fp32" },
     "out-dim": { type: "string", default: "8192" },
+    /** Part of the patches of the student's global views that is masked. */
+    "mask-ratio": { type: "string", default: "0.3" },
     "drop-path": { type: "string", default: "0.1" },
     /** Colour work in the step; off by default: the figure is the network's. */
     augment: { type: "boolean", default: false },
@@ -43,8 +45,18 @@ const { values: flags } = parseArgs({
 
 const noColour = { jitter: { p: 0 }, grayscale: { p: 0 }, blur: { p: 0 }, solarise: { p: 0 } };
 
-/** DINO at the sizes of the flags. */
+/** A method at the sizes of the flags, with SERE's weights. */
 function configFromFlags(): unknown {
+  const head = { outDim: Number(flags["out-dim"]), normLastLayer: false, freezeLastLayerEpochs: 0 };
+  const weight = flags.method === "sere" ? 1.65 : 1;
+  const mask = { maskRatio: Number(flags["mask-ratio"]), maskRatioVariation: 0 };
+  const methods: Record<string, unknown[]> = {
+    dino: [{ use: "dino", with: { ...head, weight } }],
+    ibot: [{ use: "ibot", with: { ...head, ...mask, weight } }],
+    sere: ["pixel-relation", "channel-relation"],
+  };
+  const order = ["dino", "ibot", "sere"];
+  if (!order.includes(flags.method)) throw new Error(`--method is one of ${order.join(", ")}`);
   return {
     data: { dataset: "noise", workers: 0 },
     backbone: { arch: flags.arch, dropPathRate: Number(flags["drop-path"]) },
@@ -59,10 +71,8 @@ function configFromFlags(): unknown {
             : { colour: { firstGlobal: noColour, otherGlobals: noColour, local: noColour } }),
         },
       },
-      {
-        use: "dino",
-        with: { outDim: Number(flags["out-dim"]), normLastLayer: false, freezeLastLayerEpochs: 0 },
-      },
+      // Each method is the one before and something more.
+      ...order.slice(0, order.indexOf(flags.method) + 1).flatMap((method) => methods[method]!),
     ],
   };
 }
@@ -99,37 +109,6 @@ function noiseBatch({ run, training }: Assembly): ViewBatch {
     labels: new Int32Array(run.batchSize).fill(-1),
     replaced: [],
   };
-}
-
-/** The closed formula on what was declared. Throws for a plugin whose heads it does not know. */
-function flopsOf({ training, config, run }: Assembly): number {
-  const { passes, heads, views } = training.declarations;
-  const { embedDim, depth, mlpRatio, patchSize } = config.backbone;
-  const images = (groups: readonly ViewGroupSpec[]) =>
-    groups.reduce((n, v) => n + v.count, 0) * run.batchSize;
-  const rows = [
-    { rows: images(views.filter((v) => v.group === "global")), trained: false },
-    { rows: images(views), trained: true },
-  ];
-  const known = new Map<string, readonly number[]>();
-  for (const { name, module } of heads.values()) {
-    if (module instanceof ProjectionMlp) {
-      const { inDim, hiddenDim, bottleneckDim, layers } = module.spec;
-      known.set(name, [inDim, ...Array<number>(layers - 1).fill(hiddenDim), bottleneckDim]);
-    } else if (module instanceof PrototypeLayer) known.set(name, [module.spec.inDim, module.spec.outDim]);
-    else throw new Error(`the FLOPs of the head "${name}" are not known`);
-  }
-  const headCosts = [...known.values()].flatMap((widths) => rows.map((r): FlopsHead => ({ widths, ...r })));
-  return stepFlops(
-    { embedDim, depth, mlpRatio, patchSize, channels: run.channels },
-    [...passes.values()].map((pass) => ({
-      images: pass.views.count * run.batchSize,
-      size: pass.views.size,
-      clsOnly: !pass.patches && pass.blocks.size === 0,
-      trained: pass.network.name === STUDENT,
-    })),
-    headCosts,
-  );
 }
 
 const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1]!;
@@ -169,14 +148,18 @@ for (let i = 0; i < Number(flags.steps); i++) {
   steps.push(await step());
 }
 const seconds = median(steps);
-const flops = flopsOf(assembly);
+const names = plugins.map((p) => p.definition.manifest.name);
+const cells = Array.from(training.maskCells("global", batch, progress) ?? []);
+const masked = cells.filter((cell) => cell !== 0).length;
+const flops = methodFlops(assembly, names, masked);
 const flopsPerSecond = flops / seconds;
 const peakFlopsPerSecond = peak.flops / median(peaks);
 const result = {
   arch: config.backbone.arch,
   batch: run.batchSize,
   views: training.declarations.views.map(({ count, size }) => `${count}x${size}`).join("+"),
-  plugins: plugins.map((p) => p.definition.manifest.name),
+  plugins: names,
+  maskedPatches: masked,
   precision: config.train.precision,
   device: engine.description.device,
   library: engine.description.library,

@@ -1,8 +1,8 @@
 /** The plugins that come with relata, loaded when they are used. A new one is one line here. */
 export const builtins: Readonly<Record<string, () => Promise<{ readonly default: unknown }>>> = {
   "multi-crop": () => import("../plugins/multi-crop/index.ts"),
+  dino: () => import("../plugins/dino/index.ts"),
   ibot: () => import("../plugins/ibot/index.ts"),
   "pixel-relation": () => import("../plugins/pixel-relation/index.ts"),
   "channel-relation": () => import("../plugins/channel-relation/index.ts"),
-  dino: () => import("../plugins/dino/index.ts"),
 };

@@ -21,7 +21,7 @@ export function softmaxCrossEntropy(labels: tf.Tensor, logits: tf.Tensor): tf.Te
     );
   }
   const classes = logits.shape[logits.rank - 1] ?? 1;
-  const asRows = (x: tf.Tensor): tf.Tensor2D => tf.reshape(x, [-1, classes]);
+  const asRows = (x: tf.Tensor) => (x.rank === 2 ? x : tf.reshape(x, [-1, classes])) as tf.Tensor2D;
   return float32(() => crossEntropyOfRows(asRows(labels), asRows(logits)));
 }
 

@@ -127,7 +127,7 @@ describe("the dino plugin", () => {
     const schedule = (name: string) =>
       [0, 4, 5, 10, 15, 19].map((step) => training.schedulesAt(at(step))[`dino.${name}`]!);
     assert.ok(distance(schedule("teacherTemp"), [0.04, 0.04, 0.055, 0.07, 0.07, 0.07]) < 1e-12);
-    assert.deepEqual(schedule("lastLayerOpen"), [0, 0, 0, 1, 1, 1]);
+    assert.deepEqual(schedule("projection.cls.open"), [0, 0, 0, 1, 1, 1]);
     const prototypes = "student/projection.cls.last_layer.weight_v";
     const start = (await valuesOf(training)).get(prototypes)!.slice();
     await training.step("train", tinyBatch(training), at(9));
