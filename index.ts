@@ -7,7 +7,7 @@ import { RunFolder } from "./core/run/folder.ts";
 import { resolvePlugins } from "./registry/resolve.ts";
 
 export { defineConfig, loadConfig, type LoadedConfig } from "./core/config/load.ts";
-export { presets, type Preset } from "./core/config/presets.ts";
+export { findPreset, presetNames } from "./core/config/presets.ts";
 export type { ResolvedConfig, RunConfig } from "./core/config/schema.ts";
 export { RelataError } from "./core/errors.ts";
 export type { EvalResult, Figure, ProtocolCard } from "./core/eval/card.ts";

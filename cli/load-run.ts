@@ -49,7 +49,8 @@ async function readConfig(file: string | undefined, { preset }: ConfigOptions, r
   }
   if (preset !== undefined) {
     const { findPreset } = await import("../core/config/presets.ts");
-    return { config: findPreset(preset).config, baseDir: process.cwd() };
+    const { loadConfig } = await import("../core/config/load.ts");
+    return { ...(await loadConfig(findPreset(preset))), baseDir: process.cwd() };
   }
   if (run) return { config: run.readConfig(), baseDir: run.readRun()?.baseDir ?? process.cwd() };
   throw errors.usage("there is no config", "name a config file, or a preset with --preset");

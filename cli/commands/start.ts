@@ -3,7 +3,7 @@ import type { CliContext } from "../context.ts";
 import { runTrain, withTrainOptions, type TrainCommandOptions } from "./train.ts";
 
 /** The run that shows in minutes, without data of one's own, that everything works. */
-const PRESET = "dino-emoji";
+const PRESET = "sere-emoji";
 
 export function startCommand(context: CliContext): Command {
   return withTrainOptions(new Command("start"))

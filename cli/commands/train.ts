@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { relative } from "node:path";
-import { presets } from "../../core/config/presets.ts";
+import { presetNames } from "../../core/config/presets.ts";
 import { errors } from "../../core/errors.ts";
 import type { RunFolder } from "../../core/run/folder.ts";
 import type { RunSummary } from "../../core/run/run.ts";
@@ -27,7 +27,7 @@ export function trainCommand(context: CliContext): Command {
 }
 
 export function presetOption(): Option {
-  return new Option("--preset <name>", `a config that comes with relata: ${Object.keys(presets).join(", ")}`);
+  return new Option("--preset <name>", `a config that comes with relata: ${presetNames().join(", ")}`);
 }
 
 /** The options that every command has that takes a config. */

@@ -41,7 +41,7 @@ export async function loadConfig(path: string): Promise<LoadedConfig> {
 /** JSON is read as the YAML that it is: a value that is missing or bare is left to the schema. */
 function parseText(file: string, text: string): unknown {
   const lineCounter = new LineCounter();
-  const document = parseDocument(text, { lineCounter, prettyErrors: false });
+  const document = parseDocument(text, { lineCounter, prettyErrors: false, merge: true });
   const [error] = document.errors;
   if (error) {
     const { line, col } = lineCounter.linePos(error.pos[0]);
