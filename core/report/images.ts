@@ -17,8 +17,8 @@ export interface Box {
   readonly height: number;
 }
 
-/** Which patches the student does not see: `cells` is [rows, columns], non-zero where masked. */
-export interface PatchMask {
+/** A number per patch: `cells` is [rows, columns]. */
+export interface PatchCells {
   readonly rows: number;
   readonly columns: number;
   readonly cells: ArrayLike<number>;
@@ -27,13 +27,34 @@ export interface PatchMask {
 export interface AnnotatedImage {
   readonly image: RgbImage;
   readonly boxes?: readonly Box[];
-  readonly mask?: PatchMask;
+  /** Patches that the student does not see: not 0 where masked. */
+  readonly mask?: PatchCells;
+  /** How bright each patch is shown, 0 (dimmed) to 1 (as it is). */
+  readonly light?: PatchCells;
+  /** A marked point, in fractions 0..1 of the image's size. */
+  readonly point?: { readonly x: number; readonly y: number };
 }
 
 /** Colours of the boxes; each lies on a white line, so that it shows on any picture. */
 export const BOX_COLOURS = { global: "#0b6bcb", local: "#d9480f", overlap: "#2b8a3e" } as const;
 
+/** Opacity of the shade over a patch that is shown dimmed. */
+const DIMMED = 0.82;
+
 export const MASK_COLOUR = "#868e96";
+
+/** Values 0..255, [height, width, channels], as an RGB image; grey ones get three equal channels. */
+export function rgbImage(
+  values: ArrayLike<number>,
+  { width, height, channels }: { width: number; height: number; channels: number },
+): RgbImage {
+  const data = new Uint8Array(width * height * 3);
+  for (let i = 0; i < data.length; i++) {
+    const from = channels === 3 ? i : Math.floor(i / 3);
+    data[i] = Math.round(Math.min(255, Math.max(0, values[from]!)));
+  }
+  return { data, width, height };
+}
 
 /** @throws IMAGE_INVALID when the data do not fit the size. */
 export async function encodePng(image: RgbImage): Promise<Buffer> {
@@ -45,7 +66,7 @@ export async function encodePng(image: RgbImage): Promise<Buffer> {
  * Overlaps are tinted; global crops are drawn solid, local ones dashed.
  */
 export function overlaySvg(
-  { boxes = [], mask }: Omit<AnnotatedImage, "image">,
+  { boxes = [], mask, light, point }: Omit<AnnotatedImage, "image">,
   width: number,
   height: number,
 ): string {
@@ -53,22 +74,15 @@ export function overlaySvg(
     `<rect x="${round(x * width)}" y="${round(y * height)}" ` +
     `width="${round(w * width)}" height="${round(h * height)}" ${style}/>`;
   const parts: string[] = [];
-  if (mask) {
-    const { rows, columns, cells } = mask;
+  const patches = ({ rows, columns, cells }: PatchCells, styleOf: (cell: number) => string | undefined) => {
     for (let i = 0; i < rows * columns; i++) {
-      if (!cells[i]) continue;
-      const [row, column] = [Math.floor(i / columns), i % columns];
-      parts.push(
-        rect(
-          column / columns,
-          row / rows,
-          1 / columns,
-          1 / rows,
-          `fill="${MASK_COLOUR}" fill-opacity="0.85"`,
-        ),
-      );
+      const style = styleOf(cells[i]!);
+      if (style === undefined) continue;
+      parts.push(rect((i % columns) / columns, Math.floor(i / columns) / rows, 1 / columns, 1 / rows, style));
     }
-  }
+  };
+  if (mask) patches(mask, (cell) => (cell ? `fill="${MASK_COLOUR}" fill-opacity="0.85"` : undefined));
+  if (light) patches(light, (cell) => `fill="#000" fill-opacity="${round(DIMMED * (1 - cell))}"`);
   const stroke = 'fill="none" vector-effect="non-scaling-stroke"';
   for (const { kind, x, y, width: w, height: h } of boxes) {
     const colour = BOX_COLOURS[kind];
@@ -79,6 +93,12 @@ export function overlaySvg(
     const dash = kind === "local" ? ' stroke-dasharray="4 2"' : "";
     parts.push(rect(x, y, w, h, `${stroke} stroke="#fff" stroke-width="3.5" stroke-opacity="0.8"`));
     parts.push(rect(x, y, w, h, `${stroke} stroke="${colour}" stroke-width="1.75"${dash}`));
+  }
+  if (point) {
+    const [x, y, r] = [round(point.x * width), round(point.y * height), round(Math.max(2, width / 28))];
+    parts.push(
+      `<circle cx="${x}" cy="${y}" r="${r}" fill="${BOX_COLOURS.local}" stroke="#fff" stroke-width="${round(r / 2.5)}"/>`,
+    );
   }
   return (
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" ` +
@@ -112,7 +132,7 @@ export async function encodeGrid(
         .resize(width, height, { fit: "fill", kernel: "cubic" })
         .png()
         .toBuffer();
-      if (!cell.boxes && !cell.mask) return [{ input: image, left, top }];
+      if (!isAnnotated(cell)) return [{ input: image, left, top }];
       return [
         { input: image, left, top },
         { input: Buffer.from(overlaySvg(cell, width, height)), left, top },
@@ -126,6 +146,11 @@ export async function encodeGrid(
     .removeAlpha()
     .png({ compressionLevel: 9 })
     .toBuffer();
+}
+
+/** Whether there is anything to draw over the image. */
+export function isAnnotated({ boxes, mask, light, point }: AnnotatedImage): boolean {
+  return [boxes, mask, light, point].some((overlay) => overlay !== undefined);
 }
 
 /** The largest size of the image's proportions inside a square. */

@@ -1,7 +1,14 @@
 /** The sections of the report that hold images, each inline as a PNG. */
-import { encodePng, overlaySvg, BOX_COLOURS, MASK_COLOUR, type AnnotatedImage } from "./images.ts";
+import {
+  encodePng,
+  isAnnotated,
+  overlaySvg,
+  BOX_COLOURS,
+  MASK_COLOUR,
+  type AnnotatedImage,
+} from "./images.ts";
 import { markup, Markup, type Content } from "./markup.ts";
-import type { FoundImage, ReportData, RetrievalExample, ViewSample } from "./report-data.ts";
+import type { FoundImage, RelationSample, ReportData, RetrievalExample, ViewSample } from "./report-data.ts";
 
 export async function viewCrops(samples: readonly ViewSample[] = []): Promise<Content> {
   if (samples.length === 0) return undefined;
@@ -43,6 +50,36 @@ async function viewSample({ name, source, views }: ViewSample): Promise<Markup> 
       <div class="global">${await Promise.all(shown("global"))}</div>
       <div class="local">${await Promise.all(shown("local"))}</div>
     </div>
+  </article>`;
+}
+
+/** One section per relation. */
+export async function relations(samples: readonly RelationSample[] = []): Promise<Content> {
+  const section = async (relation: string) => markup`<section>
+    <h2>What relates to what: ${relation}</h2>
+    <p>Two views of an image, with one and the same point of it marked in both. The brighter a patch, the more it relates
+    to the point: to the teacher in its view, to the student in another. They are trained to agree where the views
+    overlap.</p>
+    <div class="relations">
+      ${await Promise.all(samples.filter((sample) => sample.relation === relation).map(relationSample))}
+    </div>
+  </section>`;
+  return Promise.all([...new Set(samples.map(({ relation }) => relation))].map(section));
+}
+
+async function relationSample({ name, points }: RelationSample): Promise<Markup> {
+  const row = async (network: "teacher" | "student") => markup`<div class="answer">
+    <p class="by">${network}</p>
+    <div class="found">${await Promise.all(
+      points.map(
+        async (point) => markup`<figure>${await picture(point[network], `${name}, ${network}`)}</figure>`,
+      ),
+    )}</div>
+  </div>`;
+  return markup`<article class="card">
+    ${await row("teacher")}
+    ${await row("student")}
+    <p class="by">${name}</p>
   </article>`;
 }
 
@@ -89,10 +126,10 @@ async function foundImage({ name, image, right }: FoundImage): Promise<Markup> {
 }
 
 async function picture(annotated: AnnotatedImage, alt: string, over?: Markup): Promise<Markup> {
-  const { image, boxes, mask } = annotated;
+  const { image } = annotated;
   const { width, height } = image;
   const data = (await encodePng(image)).toString("base64");
-  const overlay = boxes || mask ? new Markup(overlaySvg(annotated, width, height)) : undefined;
+  const overlay = isAnnotated(annotated) ? new Markup(overlaySvg(annotated, width, height)) : undefined;
   const src = `data:image/png;base64,${data}`;
   const img = markup`<img src="${src}" width="${width}" height="${height}" alt="${alt}">`;
   return markup`<span class="picture">${img}${overlay}${over}</span>`;

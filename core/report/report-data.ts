@@ -18,6 +18,16 @@ export interface ViewSample {
   readonly views: readonly (AnnotatedImage & { readonly name: string; readonly kind: "global" | "local" })[];
 }
 
+/** How chosen points of an image relate to the patches of two views of it, by one relation. */
+export interface RelationSample {
+  /** The relation's name: its plugin's. */
+  readonly relation: string;
+  /** The image's. */
+  readonly name: string;
+  /** By point: the teacher's view and the student's, with the point and how the patches relate to it. */
+  readonly points: readonly { readonly teacher: AnnotatedImage; readonly student: AnnotatedImage }[];
+}
+
 export interface FoundImage {
   readonly name: string;
   readonly image: RgbImage;
@@ -57,6 +67,7 @@ export interface ReportData {
   /** Lines to compare curves with, by name in the log ("knn/top1"). */
   readonly curveBaselines?: Readonly<Record<string, readonly Baseline[]>>;
   readonly views?: readonly ViewSample[];
+  readonly relations?: readonly RelationSample[];
   readonly retrievals?: readonly {
     readonly title: string;
     /** How the examples were chosen: "eight queries at random, seed 0". */

@@ -3,7 +3,7 @@ import type { Baseline } from "../eval/card.ts";
 import type { Evaluation } from "../eval/evaluator.ts";
 import { duration } from "../report/format.ts";
 import type { MetricsRecord } from "../report/metrics-log.ts";
-import type { Fact, ReportData, ViewSample } from "../report/report-data.ts";
+import type { Fact, RelationSample, ReportData, ViewSample } from "../report/report-data.ts";
 import type { RunFile } from "./folder.ts";
 import { foundPictures } from "./found-pictures.ts";
 
@@ -14,6 +14,7 @@ export interface PageParts {
   readonly metrics: readonly MetricsRecord[];
   readonly evaluation: Evaluation | undefined;
   readonly views: readonly ViewSample[];
+  readonly relations: readonly RelationSample[];
   readonly warnings: readonly string[];
 }
 
@@ -24,6 +25,7 @@ export function reportData({
   metrics,
   evaluation,
   views,
+  relations,
   warnings,
 }: PageParts): ReportData {
   const results = evaluation?.results ?? [];
@@ -38,6 +40,7 @@ export function reportData({
     metrics,
     curveBaselines: evaluation ? curveBaselines(evaluation) : {},
     views,
+    relations,
     retrievals: evaluation ? foundPictures(evaluation.found, network, run.seed) : [],
     config,
     environment: environment(run),

@@ -5,7 +5,7 @@ import type { Evaluation } from "../eval/evaluator.ts";
 import { EventWriter } from "../report/events.ts";
 import { writeReport } from "../report/html.ts";
 import { MetricsLog, readMetrics } from "../report/metrics-log.ts";
-import type { RunStatus, ViewSample } from "../report/report-data.ts";
+import type { RelationSample, RunStatus, ViewSample } from "../report/report-data.ts";
 import type { StepReport, TrainingStart, TrainObserver } from "../trainer/train.ts";
 import type { RunFile, RunFolder } from "./folder.ts";
 import { reportData } from "./page.ts";
@@ -41,6 +41,7 @@ export class Recorder implements TrainObserver {
   private events: EventWriter | undefined;
   private evaluated: Evaluation | undefined;
   private samples: readonly ViewSample[] = [];
+  private related: readonly RelationSample[] = [];
   private page: Promise<void> = Promise.resolve();
   private flushedAt = 0;
 
@@ -106,6 +107,10 @@ export class Recorder implements TrainObserver {
     this.samples = samples;
   }
 
+  relations(samples: readonly RelationSample[]): void {
+    this.related = samples;
+  }
+
   warning(message: string): void {
     this.warnings.push(message);
   }
@@ -136,6 +141,7 @@ export class Recorder implements TrainObserver {
       metrics: readMetrics(this.folder.metricsFile),
       evaluation: this.evaluated,
       views: this.samples,
+      relations: this.related,
       warnings: this.warnings,
     });
     await writeReport(this.folder.reportFile, data);

@@ -111,6 +111,7 @@ function inTurn(...observers: readonly TrainObserver[]): TrainObserver {
     status: (message) => observers.forEach((o) => o.status?.(message)),
     step: (report) => observers.forEach((o) => o.step?.(report)),
     evaluation: (evaluation, progress) => observers.forEach((o) => o.evaluation?.(evaluation, progress)),
+    relations: (samples) => observers.forEach((o) => o.relations?.(samples)),
     views: (samples) => observers.forEach((o) => o.views?.(samples)),
     checkpoint: (path, step) => observers.forEach((o) => o.checkpoint?.(path, step)),
     warning: (message) => observers.forEach((o) => o.warning?.(message)),

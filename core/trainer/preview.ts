@@ -2,7 +2,7 @@
 import type { TokenGrid } from "../backbone.ts";
 import { decode } from "../data/decode.ts";
 import type { ViewBatch } from "../data/pipeline.ts";
-import type { AnnotatedImage, Box, PatchMask, RgbImage } from "../report/images.ts";
+import { rgbImage, type AnnotatedImage, type Box, type PatchCells } from "../report/images.ts";
 import type { ViewSample } from "../report/report-data.ts";
 import type { Assembly } from "./assemble.ts";
 
@@ -42,11 +42,9 @@ export async function sampleViews(assembly: Assembly, count: number): Promise<Vi
               (row + 1) * imageSize,
             );
             views.push({
-              image: rgb(
+              image: rgbImage(
                 values.map((v) => 255 * v),
-                size,
-                size,
-                channels,
+                { width: size, height: size, channels },
               ),
               name: `${group} ${view + 1}`,
               kind,
@@ -55,7 +53,7 @@ export async function sampleViews(assembly: Assembly, count: number): Promise<Vi
           }
         }
         const whole: AnnotatedImage = {
-          image: rgb(source.data, source.width, source.height, source.channels),
+          image: rgbImage(source.data, source),
           boxes,
         };
         return { name: item.id, source: whole, views };
@@ -67,7 +65,7 @@ export async function sampleViews(assembly: Assembly, count: number): Promise<Vi
 }
 
 /** The cells of one image of a batch. */
-function maskOf({ rows, columns }: TokenGrid, cells: ArrayLike<number>, image: number): PatchMask {
+function maskOf({ rows, columns }: TokenGrid, cells: ArrayLike<number>, image: number): PatchCells {
   const patches = rows * columns;
   return {
     rows,
@@ -84,14 +82,4 @@ function boxOf(
 ): Box {
   const [x, y, w, h] = rect as unknown as [number, number, number, number];
   return { kind, x: x / width, y: y / height, width: w / width, height: h / height };
-}
-
-/** Values 0..255 as an RGB image; grey ones get three equal channels. */
-function rgb(values: ArrayLike<number>, width: number, height: number, channels: number): RgbImage {
-  const data = new Uint8Array(width * height * 3);
-  for (let i = 0; i < data.length; i++) {
-    const from = channels === 3 ? i : Math.floor(i / 3);
-    data[i] = Math.round(Math.min(255, Math.max(0, values[from]!)));
-  }
-  return { data, width, height };
 }

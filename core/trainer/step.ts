@@ -29,7 +29,7 @@ import { PassOutput } from "./backbone-output.ts";
 import { STUDENT, type Declarations, type PassDeclaration } from "./declarations.ts";
 import { normalise, unitPixels, type Normalisation } from "./pixels.ts";
 import { clipByNorm, type Optimizer, type OptimizerStep } from "./optimizer.ts";
-import { Relations } from "./relations.ts";
+import { Relations, type RelationStep, type ViewRows } from "./relations.ts";
 import type { ModelState } from "./state.ts";
 import { inputNames, TraceContext, type Variant } from "./step-context.ts";
 
@@ -86,6 +86,22 @@ export function traceViews(parts: StepParts, variant: Variant): Trace {
   });
 }
 
+/** Names of the outputs of `traceRelations`. */
+export const relationOutputs = {
+  /** Augmented views of the first group, 0..1. */
+  pixels: "pixels",
+  overlaps: (relation: string) => `${relation}/overlaps`,
+  view: (relation: string, network: "teacher" | "student", part: keyof ViewRows) =>
+    `${relation}/${network}/${part}`,
+};
+
+/** Only the passes and their relations: how chosen points of an overlap relate to all tokens (`Relations.pointRows`). */
+export function traceRelations(parts: StepParts, variant: Variant, side: number, points: Int32Array): Trace {
+  return TraceContext.trace(parts.declarations, parts.state, variant, (context) =>
+    new StepTrace(parts, "train", context).showRelations(side, points),
+  );
+}
+
 /** Augmented pixels of a view group, [count * B, S, S, C] in 0..1. */
 function augment(
   { declarations, hooks }: StepParts,
@@ -137,6 +153,22 @@ class StepTrace {
     // A weight that the loss does not reach has no gradient and is not updated.
     const { value: total, grads } = tf.engine().gradients(forward, weights, undefined, true);
     this.write(total as tf.Scalar, grads as (tf.Tensor | undefined)[]);
+  }
+
+  showRelations(side: number, points: Int32Array): void {
+    const passes = [...this.parts.declarations.passes.values()];
+    this.runPasses(passes);
+    const views = this.parts.declarations.views[0]!;
+    this.tracer.output(relationOutputs.pixels, augment(this.parts, this.context, views));
+    const shown = this.relations.pointRows(this.relationStep, views.group, side, points);
+    for (const { relation, overlaps, ...networks } of shown) {
+      this.tracer.output(relationOutputs.overlaps(relation), overlaps);
+      for (const network of ["teacher", "student"] as const) {
+        for (const part of ["rows", "x", "y"] as const) {
+          this.tracer.output(relationOutputs.view(relation, network, part), networks[network][part]);
+        }
+      }
+    }
   }
 
   // --- forward ---------------------------------------------------------------------------------------------
@@ -264,12 +296,13 @@ class StepTrace {
     return Object.assign(Object.create(this.context) as LossContext, {
       output,
       pixels: this.pixels,
-      crossView: this.relations.crossView({
-        batch: this.context.batch,
-        batchSize: this.parts.declarations.run.batchSize,
-        rects: this.context.rects,
-      }),
+      crossView: this.relations.crossView(this.relationStep),
     });
+  }
+
+  private get relationStep(): RelationStep {
+    const { batch, rects } = this.context;
+    return { batch, rects, batchSize: this.parts.declarations.run.batchSize };
   }
 
   /** A pass's output without its gradient. */

@@ -6,12 +6,13 @@ import type { EvalResult } from "../eval/card.ts";
 import type { Evaluation } from "../eval/evaluator.ts";
 import { errors } from "../errors.ts";
 import type { Logger } from "../logger.ts";
-import type { ViewSample } from "../report/report-data.ts";
+import type { RelationSample, ViewSample } from "../report/report-data.ts";
 import { CHECKPOINTS } from "../tokens.ts";
 import { assemble, type Assembly, type ResolvedPlugin } from "./assemble.ts";
 import { valuesFor, type Checkpoint } from "./checkpoint.ts";
 import { makeEvaluator, type RunEvaluator } from "./evaluate.ts";
 import { sampleViews } from "./preview.ts";
+import { sampleRelations } from "./relation-pictures.ts";
 import { StepClock } from "./step-clock.ts";
 import { stepOutputs, type StepKind } from "./step.ts";
 import type { StepOutcome } from "./training.ts";
@@ -51,6 +52,8 @@ export interface TrainObserver {
   evaluation?(evaluation: Evaluation, progress: Progress): void;
   /** A few samples and their views, for the report. */
   views?(samples: readonly ViewSample[]): void;
+  /** How points of a few samples relate to the rest of their views, at an evaluation. */
+  relations?(samples: readonly RelationSample[]): void;
   checkpoint?(path: string, step: number): void;
   warning?(message: string): void;
 }
@@ -274,6 +277,7 @@ class TrainRun {
 
   private async evaluate(step: number): Promise<void> {
     this.observer.status?.("evaluating");
+    this.observer.relations?.(await sampleRelations(this.assembly, this.assembly.config.report.samples));
     const evaluation = await this.evaluator.evaluate();
     this.evaluations = evaluation.results;
     this.observer.evaluation?.(evaluation, this.progressAt(step));

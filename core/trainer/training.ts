@@ -23,7 +23,7 @@ import type { Normalisation } from "./pixels.ts";
 import { cosineSchedule } from "./schedule.ts";
 import { ModelState } from "./state.ts";
 import { inputNames, type Variant } from "./step-context.ts";
-import { stepOutputs, traceStep, traceViews, type StepKind, type StepParts } from "./step.ts";
+import { stepOutputs, traceRelations, traceStep, traceViews, type StepKind, type StepParts } from "./step.ts";
 
 export interface TrainingSettings {
   /** Peak learning rate, already scaled by the global batch size. */
@@ -144,6 +144,11 @@ export class Training {
     return traceViews(this.parts, this.variantOf(0, feeds));
   }
 
+  /** A program body that gives how points of an overlap relate to all tokens, and changes nothing. */
+  traceRelations(feeds: Feeds, side: number, points: Int32Array): Trace {
+    return traceRelations(this.parts, this.variantOf(0, feeds), side, points);
+  }
+
   /** Traces every captured program again. Throws FROZEN_VALUE where a plugin's host state leaked into it. */
   verify(): void {
     for (const program of this.programs.values()) this.engine.verify(program);
@@ -199,6 +204,15 @@ export class Training {
       if (pass.network.name !== STUDENT) continue;
       lazily(feeds, inputNames.dropPath(pass.key), () => sampleDropPath(declarations, pass, batch, progress));
     }
+    return feeds;
+  }
+
+  /** `feeds` with nothing masked and no branch dropped. */
+  plainFeeds(batch: ViewBatch, progress: Progress): Feeds {
+    const { masks, passes } = this.declarations;
+    const unmasked = [...masks.values()].map(({ name }) => [name, Int32Array.of(-1)] as const);
+    const feeds = { ...this.feeds(batch, progress), ...Object.fromEntries(unmasked) };
+    for (const { key } of passes.values()) feeds[inputNames.dropPath(key)]?.fill(1);
     return feeds;
   }
 
