@@ -57,9 +57,8 @@ async function viewSample({ name, source, views }: ViewSample): Promise<Markup> 
 export async function relations(samples: readonly RelationSample[] = []): Promise<Content> {
   const section = async (relation: string) => markup`<section>
     <h2>What relates to what: ${relation}</h2>
-    <p>Two views of an image, with one and the same point of it marked in both. The brighter a patch, the more it relates
-    to the point: to the teacher in its view, to the student in another. They are trained to agree where the views
-    overlap.</p>
+    <p>A point of an image, in the teacher's view and in another view that the student sees. The brighter a patch, the more
+    it relates to the point. The two are trained to agree where the views overlap.</p>
     <div class="relations">
       ${await Promise.all(samples.filter((sample) => sample.relation === relation).map(relationSample))}
     </div>
@@ -68,18 +67,13 @@ export async function relations(samples: readonly RelationSample[] = []): Promis
 }
 
 async function relationSample({ name, points }: RelationSample): Promise<Markup> {
-  const row = async (network: "teacher" | "student") => markup`<div class="answer">
-    <p class="by">${network}</p>
-    <div class="found">${await Promise.all(
-      points.map(
-        async (point) => markup`<figure>${await picture(point[network], `${name}, ${network}`)}</figure>`,
-      ),
-    )}</div>
-  </div>`;
-  return markup`<article class="card">
-    ${await row("teacher")}
-    ${await row("student")}
-    <p class="by">${name}</p>
+  const row = async (network: "teacher" | "student") =>
+    markup`<p class="by">${network}</p>${await Promise.all(
+      points.map((point, i) => picture(point[network], `${name}, point ${i + 1}, ${network}`)),
+    )}`;
+  return markup`<article class="card related" style="--points:${points.length}">
+    ${await row("teacher")}${await row("student")}
+    <p class="name" title="${name}">${name}</p>
   </article>`;
 }
 

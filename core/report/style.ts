@@ -136,6 +136,12 @@ td.own { font-weight: 620; }
   list-style: none; padding: 0; margin-bottom: 14px; }
 .key i { display: inline-block; width: 14px; height: 10px; border-radius: 2px; margin-right: 7px; }
 
+.relations { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 330px), 1fr)); gap: 16px; }
+.related { display: grid; grid-template-columns: auto repeat(var(--points), minmax(0, 112px)); gap: 10px;
+  align-items: center; }
+.related .by, .related .name { font-size: 0.78rem; color: var(--muted); }
+.related .name { grid-column: 1 / -1; overflow-wrap: anywhere; }
+
 .gallery { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 440px), 1fr)); gap: 16px; }
 .example { display: grid; grid-template-columns: 84px 1fr; gap: 18px; align-items: start; }
 .by::first-letter { text-transform: uppercase; }
