@@ -84,7 +84,8 @@ export function evaluations(results: readonly EvalResult[]): Content {
 
 function evaluation({ card, figures }: EvalResult): Markup {
   const compared = [...new Set(figures.flatMap(({ baselines }) => baselines.map(({ name }) => name)))];
-  // Of a share of n yes-or-no answers; for a mean of values in 0..1 it is an upper bound.
+  // Of a share of n yes-or-no answers; for a mean of values in 0..1 it is an upper bound, and about one for
+  // intersection over union summed over n images.
   const error = (value: number) => (Math.sqrt((value * (1 - value)) / card.n) * 100).toFixed(1);
   const other = ({ baselines }: Figure, name: string) => {
     const found = baselines.find((baseline) => baseline.name === name);
@@ -114,7 +115,10 @@ function protocol(card: ProtocolCard): string {
     `n\u00a0=\u00a0${card.n.toLocaleString("en-US")}`,
     `seed\u00a0${card.seed}`,
   ].flat();
-  const asked = `${upper(card.queries)} searched in ${card.bank}`;
+  const asked =
+    card.masks === undefined
+      ? `${upper(card.queries)} searched in ${card.bank}`
+      : `Fitted to ${card.bank}, tested on ${card.queries}; foreground by ${card.masks}`;
   return `${asked}. ${upper(card.network)}, ${card.features}; ${card.crop}; ${settings.join(", ")}.`;
 }
 

@@ -6,6 +6,7 @@ import type { MetricsRecord } from "../report/metrics-log.ts";
 import type { Fact, ReportData, ViewSample } from "../report/report-data.ts";
 import type { RunFile } from "./folder.ts";
 import { foundPictures } from "./found-pictures.ts";
+import { segmentedPictures } from "./segmented-pictures.ts";
 
 export interface PageParts {
   readonly title: string;
@@ -39,6 +40,7 @@ export function reportData({
     curveBaselines: evaluation ? curveBaselines(evaluation) : {},
     views,
     retrievals: evaluation ? foundPictures(evaluation.found, network, run.seed) : [],
+    segmentations: evaluation?.segmentation && segmentedPictures(evaluation.segmentation, network, run.seed),
     config,
     environment: environment(run),
   };
