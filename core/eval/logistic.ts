@@ -37,7 +37,7 @@ export function fitLogistic(
   targets: Float32Array,
   { l2 = L2 }: { l2?: number } = {},
 ): LinearScore {
-  const { count, dim } = features;
+  const { count } = features;
   if (targets.length !== count || !targets.every((y) => y >= 0 && y <= 1)) {
     throw errors.evalInvalid(
       "logistic regression",
@@ -46,8 +46,8 @@ export function fitLogistic(
     );
   }
   const { mean, deviation } = columnMoments(features);
-  // A column that never changes says nothing.
-  const scale = deviation.map((value) => (value > 0 ? 1 / value : 0));
+  // A column that changes by no more than float32's rounding says nothing.
+  const scale = deviation.map((value, d) => (value > 1e-6 * Math.abs(mean[d]!) ? 1 / value : 0));
   const problem: Problem = { features, targets, mean, scale, l2 };
   return unstandardised(minimise(problem), problem);
 }

@@ -102,6 +102,42 @@ for (const kind of ["captured", "eager on cpu"] as const) {
       assert.deepEqual([none.count, none.data.length], [0, 0]);
     });
 
+    it("of patches are those of the step, with attention of every head, batch by batch in order", async () => {
+      const logsPatches = plugin("logs-patches", (hooks, name) => {
+        hooks.setup.tap(name, (setup) => {
+          const network = setup.network("teacher");
+          const pass = setup.pass({ network, views: "global", outputs: { patches: true } });
+          hooks.loss.tap(name, (losses, { output }) =>
+            losses.metric("patches", output(pass).patchTokensNormed),
+          );
+        });
+      });
+      const training = await tinyTraining(engine, [learnsOnes, logsPatches], { dropPathRate: 0.5 });
+      await setTeacherApart(training);
+      const batch = tinyBatch(training);
+      const extractor = new FeatureExtractor(training, { size: 16, batchSize: 3 });
+      const found: number[] = [];
+      const counts: number[][] = [];
+      for await (const part of extractor.patches(imagesOf(batch.pixels.get("global")!))) {
+        found.push(...part.patches);
+        counts.push([part.first, part.count, part.side, part.dim]);
+        const { heads, weights } = part.attention!;
+        assert.equal(heads, 2);
+        for (let row = 0; row < part.count * heads; row++) {
+          const sum = weights.subarray(4 * row, 4 * row + 4).reduce((a, b) => a + b, 0);
+          assert.ok(sum > 0 && sum < 1, "the rest is the class token's");
+        }
+      }
+      assert.deepEqual(counts, [
+        [0, 3, 2, 32],
+        [3, 1, 2, 32],
+      ]);
+      const program = await training.program("train", 0);
+      const outputs = await program.run(training.feeds(batch, at(0)));
+      assert.ok(distance(found, outputs["metric/logs-patches.patches"]!) < 1e-5);
+      assert.ok(distance(found, outputs["metric/logs-patches.patches"]!) < 1e-5);
+    });
+
     it("are those of the weights at the time, of the student where there is no teacher", async () => {
       const training = await tinyTraining(engine, [learnsOnes]);
       const extractor = new FeatureExtractor(training, { size: 16, batchSize: 4 });
