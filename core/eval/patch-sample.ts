@@ -3,7 +3,7 @@ import type { PatchBatch } from "./extractor.ts";
 import type { Features } from "./features.ts";
 
 /** Patches that are kept, at most (or one of each image): what a fit reads, and what it takes of memory. */
-export const SAMPLED_PATCHES = 2 ** 16;
+export const SAMPLED_PATCHES = 2 ** 15;
 
 /**
  * Patches of a set of images with the share of each that is foreground: as many of each image, drawn without
