@@ -191,6 +191,7 @@ describe("report page", () => {
     assert.ok(
       shown.includes("Fitted to Google emoji, tested on Twitter emoji; foreground by alpha channel."),
     );
+    assert.ok(!shown.includes("<small>±"), "it is no share of n answers");
   });
 
   it("holds each image whole, as a PNG, with a text", async () => {
