@@ -46,6 +46,13 @@ export interface Backbone {
   prepare(parameters: Parameters, patchTokens: Tensor3D, grid: TokenGrid): Tensor3D;
   /** Runs every segment through all blocks; linear layers see the rows of all segments at once. */
   blocks(parameters: Parameters, segments: readonly BackboneSegment[]): readonly BackboneSegmentOutput[];
+  /**
+   * Where there is a class token: how much it attends to each patch in the last block, [B, heads, N] of its
+   * softmax over all tokens. For evaluation; it has no gradient of its own.
+   *
+   * @param tokens [B, T, D] before the last block
+   */
+  clsAttention?(parameters: Parameters, tokens: Tensor3D): Tensor3D;
   /** The final norm, [rows, D] or [B, T, D]. */
   norm<T extends Tensor>(parameters: Parameters, tokens: T): T;
 }

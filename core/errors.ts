@@ -36,6 +36,11 @@ function coded<A extends unknown[]>(code: string, describe: Describe<A>): (...ar
   };
 }
 
+interface Size {
+  readonly width: number;
+  readonly height: number;
+}
+
 const didYouMean = (nearest: string | undefined) => (nearest ? ` Did you mean "${nearest}"?` : "");
 
 export const errors = {
@@ -454,6 +459,22 @@ export const errors = {
   imageUnreadable: coded("IMAGE_UNREADABLE", (path: string, reason: string) => ({
     message: `${path} cannot be read as an image: ${reason}`,
     fix: "remove the file or replace it by an intact copy",
+  })),
+  masksFolder: coded("MASKS_FOLDER", (folder: string, cause: unknown) => ({
+    message: `evaluation.dense.masks: there are no masks in ${folder}: ${cause instanceof Error ? cause.message : String(cause)}`,
+    fix: "set evaluation.dense.masks to the folder of the mask files, to alpha, or evaluation.dense to false",
+  })),
+  masksMissing: coded("MASKS_MISSING", (source: string, masked: number, images: number) => ({
+    message: `${masked} of ${images} images have a mask (${source}); dense evaluation takes two, to fit to and to test on`,
+    fix: "name each mask file as its image, sub-folders included (cats/7.png for cats/7.jpg), or set evaluation.dense to false",
+  })),
+  maskSize: coded("MASK_SIZE", (file: string, mask: Size, image: Size) => ({
+    message: `the mask ${file} has ${mask.width} x ${mask.height} pixels, its image ${image.width} x ${image.height}`,
+    fix: "make the mask as large as its image, upright by the image's orientation tag",
+  })),
+  masksUniform: coded("MASKS_UNIFORM", (source: string, everything: "foreground" | "background") => ({
+    message: `dense evaluation: every pixel is ${everything} (${source})`,
+    fix: "mark the foreground with 255 and the rest with 0 (128 and more count as foreground), or set evaluation.dense to false",
   })),
   allImagesCorrupt: coded("ALL_IMAGES_CORRUPT", (dataset: string, tries: number, reason: string) => ({
     message: `an image of "${dataset}" and the ${tries} drawn in its place are all corrupt; the first: ${reason}`,

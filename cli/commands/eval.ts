@@ -10,7 +10,10 @@ export function evalCommand(context: CliContext): Command {
   return withConfigOptions(new Command("eval"))
     .description("evaluate the newest checkpoint of a run")
     .addArgument(
-      new Argument("<protocol>", "knn: nearest neighbours, and retrieval where it fits").choices(["knn"]),
+      new Argument(
+        "<protocol>",
+        "knn: nearest neighbours, with retrieval and foreground where they fit",
+      ).choices(["knn"]),
     )
     .argument("<run>", "the run's folder")
     .action(async (_protocol: string, path: string, options: ConfigOptions) => {

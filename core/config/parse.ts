@@ -2,7 +2,7 @@
 import { resolve } from "node:path";
 import { errors } from "../errors.ts";
 import { check, formatValue, throwProblems } from "./problems.ts";
-import { runSchema, type ResolvedConfig } from "./schema.ts";
+import { ALPHA, runSchema, type ResolvedConfig } from "./schema.ts";
 
 /**
  * Checks a config and fills in its defaults. Paths in it become absolute, so that the result means the same
@@ -20,10 +20,14 @@ export function parseConfig(config: unknown, baseDir: string): ResolvedConfig {
   }
   const { problems, value } = check(runSchema, config, "");
   throwProblems(problems);
-  const { data, plugins } = value!;
+  const { data, evaluation, plugins } = value!;
+  const { dense } = evaluation;
+  const masks = dense === false ? undefined : dense.masks;
+  const masksAreFiles = masks !== undefined && masks !== ALPHA;
   return {
     ...value!,
     data: data.path === undefined ? data : { ...data, path: resolve(baseDir, data.path) },
+    evaluation: masksAreFiles ? { ...evaluation, dense: { masks: resolve(baseDir, masks) } } : evaluation,
     plugins: plugins.map((entry) =>
       "use" in entry && isRelative(entry.use) ? { ...entry, use: resolve(baseDir, entry.use) } : entry,
     ),

@@ -112,6 +112,9 @@ const backbone = z
   })
   .transform((sized) => sized as typeof sized & Record<(typeof sizes)[number], number>);
 
+/** The value of evaluation.dense.masks that is no folder. */
+export const ALPHA = "alpha";
+
 /** DINO's warm-up; a shorter run is all warm-up. */
 const WARMUP_EPOCHS = 10;
 
@@ -221,6 +224,21 @@ export const runSchema = z.strictObject({
         .boolean()
         .optional()
         .describe("find each image by a changed view of it; by default where there are no labels"),
+      dense: z
+        .union([
+          z.literal(false),
+          z.strictObject({
+            masks: z
+              .string()
+              .min(1)
+              .optional()
+              .describe(
+                "what is foreground: alpha, the images' own; or a folder of mask files with their names, from the config's folder",
+              ),
+          }),
+        ])
+        .prefault({})
+        .describe("foreground from patch features, where there are masks; emoji have their alpha"),
       limit: count.optional().describe("evaluate on at most this many images"),
     })
     .prefault({}),

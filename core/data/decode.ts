@@ -52,6 +52,20 @@ export async function decodeRgba(path: string): Promise<RgbaRaster> {
   return (await bytes(path, open(path).ensureAlpha().toColourspace("srgb"))) as RgbaRaster;
 }
 
+/**
+ * Width and height of the image as `decode` gives it, from the file's header.
+ *
+ * @throws IMAGE_UNREADABLE
+ */
+export async function imageSize(path: string): Promise<{ width: number; height: number }> {
+  const { autoOrient } = await open(path)
+    .metadata()
+    .catch((cause: unknown) => {
+      throw unreadable(path, cause);
+    });
+  return autoOrient;
+}
+
 /** @throws CONFIG_INVALID unless it is "#rrggbb". */
 export function checkBackground(background: string): void {
   if (/^#[0-9a-f]{6}$/i.test(background)) return;
@@ -68,7 +82,11 @@ async function bytes(path: string, image: Sharp) {
     const { data, info } = await image.raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true });
     return { data: data as Uint8Array, width: info.width, height: info.height, channels: info.channels };
   } catch (cause) {
-    const [reason = ""] = (cause instanceof Error ? cause.message : String(cause)).trim().split("\n");
-    throw errors.imageUnreadable(path, reason).because(cause);
+    throw unreadable(path, cause);
   }
+}
+
+function unreadable(path: string, cause: unknown) {
+  const [reason = ""] = (cause instanceof Error ? cause.message : String(cause)).trim().split("\n");
+  return errors.imageUnreadable(path, reason).because(cause);
 }

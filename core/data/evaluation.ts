@@ -90,16 +90,21 @@ export function augmentedBatches(
 /** Writes an image's view to `out`. */
 type ShowImage = (image: Raster, index: number, out: Uint8Array) => void;
 
-function centered({ size, resizeRatio }: CenteredOptions): ShowImage {
-  return (image, _index, out) => {
-    const { width, height } = image;
-    const fills = width === height && width <= SMALL_SIDE;
-    const side = Math.min(width, height) / (resizeRatio ?? (fills ? 1 : IMAGENET_RATIO));
-    // Resizing and cropping in one: the rectangle that ends up as the crop, with what lies around it.
-    const region = { x: (width - side) / 2, y: (height - side) / 2, width: side, height: side };
-    const bounds = { x: 0, y: 0, width, height };
-    new Resampler(image).resize({ region, width: size, height: size, bounds }, out);
-  };
+function centered(options: CenteredOptions): ShowImage {
+  return (image, _index, out) => out.set(centeredBytes(image, options));
+}
+
+/** The centre of one image, [size, size, the image's channels] bytes. */
+export function centeredBytes(image: Raster, { size, resizeRatio }: CenteredOptions): Uint8Array {
+  const { width, height, channels } = image;
+  const fills = width === height && width <= SMALL_SIDE;
+  const side = Math.min(width, height) / (resizeRatio ?? (fills ? 1 : IMAGENET_RATIO));
+  // Resizing and cropping in one: the rectangle that ends up as the crop, with what lies around it.
+  const region = { x: (width - side) / 2, y: (height - side) / 2, width: side, height: side };
+  const bounds = { x: 0, y: 0, width, height };
+  const out = new Uint8Array(size * size * channels);
+  new Resampler(image).resize({ region, width: size, height: size, bounds }, out);
+  return out;
 }
 
 function augmented(seed: number, { size, channels = 3 }: EvaluationOptions): ShowImage {

@@ -4,7 +4,7 @@ export interface ProtocolCard {
   readonly task: string;
   /** The network whose features these are: "teacher", "student". */
   readonly network: string;
-  /** Which output of it: "cls token after the final norm". */
+  /** Which output of it, and what becomes of it: "cls token after the final norm". */
   readonly features: string;
   /** How images are brought to the network's size: "whole image at 64 px", "centre 224 of 256". */
   readonly crop: string;
@@ -12,12 +12,14 @@ export interface ProtocolCard {
   readonly k?: number;
   /** T of the vote weight exp(similarity / T), where the task votes. */
   readonly temperature?: number;
+  /** Of dense evaluation, what says which pixels are foreground: "alpha channel". */
+  readonly masks?: string;
   readonly seed: number;
-  /** What is searched: "Google emoji, 1,911". */
+  /** What is searched, or fitted to: "Google emoji, 1,911". */
   readonly bank: string;
-  /** What is asked: "Twitter emoji, 1,911". */
+  /** What is asked, or tested on: "Twitter emoji, 1,911". */
   readonly queries: string;
-  /** Number of queries: the figures' resolution is 1 / n. */
+  /** Number of queries. A share of them has the resolution 1 / n. */
   readonly n: number;
 }
 

@@ -55,6 +55,27 @@ export function attention(
   );
 }
 
+/**
+ * The weights A of `attention` alone, of the first token of each sequence. It has no gradient of its own.
+ *
+ * @param qkv [batch * tokens, 3 D]
+ * @returns [batch, heads, tokens], rows sum to 1
+ */
+export function firstTokenAttention(
+  qkv: tf.Tensor2D,
+  heads: number,
+  { batch, tokens }: AttentionSegment,
+): tf.Tensor3D {
+  const { weights } = attend(qkv, {
+    batch,
+    tokens,
+    queries: "cls",
+    heads,
+    headDim: qkv.shape[1] / (3 * heads),
+  });
+  return tf.reshape(weights, [batch, heads, tokens]);
+}
+
 type FiveTensors = [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor2D];
 
 interface SegmentShape extends AttentionSegment {

@@ -1,7 +1,7 @@
 /** Pure functions of tensors with analytic gradients, on any tfjs backend and inside a captured step. */
 export { accelerated } from "./accelerate.ts";
 export { constant, float32, isDeclaredConstant, isFloat32Island } from "./ambient.ts";
-export { attention, type AttentionSegment } from "./attention.ts";
+export { attention, firstTokenAttention, type AttentionSegment } from "./attention.ts";
 export { batchMoments, batchNorm, type BatchMoments, type ReduceMean } from "./batch-norm.ts";
 export { nextCenter, teacherProbabilities } from "./centering.ts";
 export { crossEntropy, softmaxCrossEntropy } from "./cross-entropy.ts";

@@ -24,10 +24,14 @@ export interface Chart {
   readonly baselines: readonly Baseline[];
 }
 
+/** Series of a chart whose baselines are drawn. */
+const MOST_COMPARED = 3;
+
 /** Groups whose values are shares of 1. */
 const SHARES: Record<string, string> = {
   knn: "k-NN accuracy",
   retrieval: "Retrieval",
+  dense: "Dense evaluation",
   linear: "Linear probe accuracy",
   finetune: "Fine-tuning accuracy",
 };
@@ -65,7 +69,8 @@ export function chartsFromMetrics(
       percent,
       xLabel: "epoch",
       series,
-      baselines: compared,
+      // More lines than that would hide the curves; the tables have them all.
+      baselines: series.length > MOST_COMPARED ? [] : compared,
     };
   }).sort((a, b) => ORDER.indexOf(a.size) - ORDER.indexOf(b.size));
 }

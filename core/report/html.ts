@@ -2,7 +2,7 @@ import { mkdir, rename, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { HOVER } from "./hover.ts";
 import { markup, Markup } from "./markup.ts";
-import { relations, retrievals, viewCrops } from "./pictures.ts";
+import { relations, retrievals, segmentations, viewCrops } from "./pictures.ts";
 import type { ReportData } from "./report-data.ts";
 import { configAndEnvironment, curves, evaluations, headline, tables, tiles, warnings } from "./sections.ts";
 import { STYLE } from "./style.ts";
@@ -40,6 +40,7 @@ export async function renderReport(data: ReportData): Promise<string> {
     ${warnings(data.warnings)}
     ${tiles(data.results)}
     ${await retrievals(data)}
+    ${await segmentations(data)}
     ${curves(data)}
     ${evaluations(data.results)}
     ${await relations(data.relations)}

@@ -1,4 +1,5 @@
 /** The sections of the report that hold images, each inline as a PNG. */
+import { percent } from "./format.ts";
 import {
   encodePng,
   isAnnotated,
@@ -8,7 +9,14 @@ import {
   type AnnotatedImage,
 } from "./images.ts";
 import { markup, Markup, type Content } from "./markup.ts";
-import type { FoundImage, RelationSample, ReportData, RetrievalExample, ViewSample } from "./report-data.ts";
+import type {
+  FoundImage,
+  RelationSample,
+  ReportData,
+  RetrievalExample,
+  SegmentationExample,
+  ViewSample,
+} from "./report-data.ts";
 
 export async function viewCrops(samples: readonly ViewSample[] = []): Promise<Content> {
   if (samples.length === 0) return undefined;
@@ -117,6 +125,30 @@ async function foundImage({ name, image, right }: FoundImage): Promise<Markup> {
     ${await picture({ image }, `${name} (${kind})`, mark)}
     <figcaption title="${name}">${name}</figcaption>
   </figure>`;
+}
+
+export async function segmentations({ segmentations: shown }: ReportData): Promise<Content> {
+  if (!shown || shown.examples.length === 0) return undefined;
+  const { title, note, examples } = shown;
+  return markup`<section>
+    <h2>${title}</h2>
+    <p>${note}</p>
+    <div class="gallery">${await Promise.all(examples.map(segmentation))}</div>
+  </section>`;
+}
+
+async function segmentation({ name, image, maps }: SegmentationExample): Promise<Markup> {
+  const map = async ({ by, image: cut, overlap }: SegmentationExample["maps"][number]) => {
+    const share = overlap === undefined || Number.isNaN(overlap) ? undefined : percent(overlap);
+    return markup`<figure>
+      ${await picture({ image: cut }, `${name}, ${by}`)}
+      <figcaption>${by} ${share === undefined ? undefined : markup`<b>${share}</b>`}</figcaption>
+    </figure>`;
+  };
+  return markup`<article class="card segmentation">
+    <figure>${await picture({ image }, name)}<figcaption title="${name}">${name}</figcaption></figure>
+    ${await Promise.all(maps.map(map))}
+  </article>`;
 }
 
 async function picture(annotated: AnnotatedImage, alt: string, over?: Markup): Promise<Markup> {

@@ -44,6 +44,19 @@ export interface RetrievalExample {
   }[];
 }
 
+/** An image and the foreground found in it. */
+export interface SegmentationExample {
+  readonly name: string;
+  readonly image: RgbImage;
+  readonly maps: readonly {
+    /** "true mask", "linear probe" … */
+    readonly by: string;
+    readonly image: RgbImage;
+    /** Intersection over union with the true mask, 0..1; NaN where neither has foreground. */
+    readonly overlap?: number;
+  }[];
+}
+
 export interface ReportTable {
   readonly title: string;
   readonly note?: string;
@@ -74,6 +87,12 @@ export interface ReportData {
     readonly note: string;
     readonly examples: readonly RetrievalExample[];
   }[];
+  readonly segmentations?: {
+    readonly title: string;
+    /** How the examples were chosen, and what they show. */
+    readonly note: string;
+    readonly examples: readonly SegmentationExample[];
+  };
   /** Cost per plugin, parameters per group … */
   readonly tables?: readonly ReportTable[];
   /** The resolved config, shown as YAML. */

@@ -77,22 +77,25 @@ export function evaluations(results: readonly EvalResult[]): Content {
   if (results.length === 0) return undefined;
   return markup`<section>
     <h2>Evaluation</h2>
-    <p>Each figure beside the same protocol without training; ± is one standard error over the queries.</p>
+    <p>Each figure beside the same protocol without training; ± is one standard error over n queries.</p>
     <div class="results">${results.map(evaluation)}</div>
   </section>`;
 }
 
 function evaluation({ card, figures }: EvalResult): Markup {
   const compared = [...new Set(figures.flatMap(({ baselines }) => baselines.map(({ name }) => name)))];
-  // Of a share of n yes-or-no answers; for a mean of values in 0..1 it is an upper bound.
-  const error = (value: number) => (Math.sqrt((value * (1 - value)) / card.n) * 100).toFixed(1);
+  // Of a share of n yes-or-no answers; for a mean of values in 0..1 it is an upper bound. Sums over pixels have none.
+  const error = (value: number) =>
+    card.masks === undefined
+      ? markup`<small>±\u00a0${(Math.sqrt((value * (1 - value)) / card.n) * 100).toFixed(1)}</small>`
+      : undefined;
   const other = ({ baselines }: Figure, name: string) => {
     const found = baselines.find((baseline) => baseline.name === name);
     return markup`<td class="number">${found ? percent(found.value) : "–"}</td>`;
   };
   const row = (figure: Figure) => markup`<tr>
     <th scope="row">${figure.name}</th>
-    <td class="number own">${percent(figure.value)} <small>±\u00a0${error(figure.value)}</small></td>
+    <td class="number own">${percent(figure.value)} ${error(figure.value)}</td>
     ${compared.map((name) => other(figure, name))}
   </tr>`;
   const head = (name: string) => markup`<th class="number">${name}</th>`;
@@ -114,7 +117,10 @@ function protocol(card: ProtocolCard): string {
     `n\u00a0=\u00a0${card.n.toLocaleString("en-US")}`,
     `seed\u00a0${card.seed}`,
   ].flat();
-  const asked = `${upper(card.queries)} searched in ${card.bank}`;
+  const asked =
+    card.masks === undefined
+      ? `${upper(card.queries)} searched in ${card.bank}`
+      : `Fitted to ${card.bank}, tested on ${card.queries}; foreground by ${card.masks}`;
   return `${asked}. ${upper(card.network)}, ${card.features}; ${card.crop}; ${settings.join(", ")}.`;
 }
 

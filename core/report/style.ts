@@ -50,7 +50,7 @@ section > p { color: var(--muted); max-width: 76ch; text-wrap: pretty; margin: -
 .warnings h2 { font-size: 0.95rem; }
 .warnings ul { padding-left: 18px; margin-top: 6px; font-size: 0.92rem; }
 
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 225px), 1fr)); gap: 16px;
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 300px), 1fr)); gap: 16px;
   margin-top: 28px; }
 .tile h2 { font-size: 0.9rem; font-weight: 550; letter-spacing: 0; color: var(--muted); }
 .tile .value { font-size: 2.5rem; font-weight: 640; letter-spacing: -0.03em; line-height: 1.2;
@@ -71,7 +71,7 @@ section > p { color: var(--muted); max-width: 76ch; text-wrap: pretty; margin: -
   border-radius: 12px; padding: 18px 20px 14px; min-width: 0; }
 .chart.wide { grid-column: 1 / -1; }
 .chart.half { grid-column: span 3; }
-.chart.half:not(.half ~ .half, :has(~ .half)) { grid-column: 1 / -1; }
+.chart.half:nth-child(even):not(:has(~ .half)) { grid-column: 1 / -1; }
 .chart figcaption { display: flex; flex-wrap: wrap; gap: 4px 18px; justify-content: space-between;
   align-items: baseline; }
 .legend { list-style: none; padding: 0; display: flex; flex-wrap: wrap; gap: 2px 16px; font-size: 0.82rem;
@@ -159,6 +159,11 @@ td.own { font-weight: 620; }
   line-height: 1.25; overflow-wrap: break-word; hyphens: auto; display: -webkit-box;
     -webkit-box-orient: vertical; -webkit-line-clamp: 2; overflow: hidden; }
 .query figcaption { color: var(--ink); font-size: 0.82rem; -webkit-line-clamp: 4; }
+
+.segmentation { display: grid; grid-template-columns: repeat(4, minmax(0, 1fr)); gap: 14px; }
+.segmentation figcaption { font-size: 0.78rem; color: var(--muted); margin-top: 6px; line-height: 1.3;
+  overflow-wrap: anywhere; }
+.segmentation b { font-weight: 600; color: var(--ink); white-space: nowrap; }
 
 .details { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr));
   gap: 16px; align-items: start; }

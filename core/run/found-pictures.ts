@@ -1,8 +1,9 @@
 /** Examples of a retrieval for the report: queries drawn at random, so that none is chosen for its answer. */
-import type { Evaluation, ImageSet, TaskMeasurement } from "../eval/evaluator.ts";
+import type { Evaluation } from "../eval/evaluator.ts";
+import type { Found } from "../eval/task.ts";
 import { Random } from "../random.ts";
-import type { RgbImage } from "../report/images.ts";
 import type { ReportData, RetrievalExample } from "../report/report-data.ts";
+import { imageOf } from "./image-of.ts";
 
 type Section = NonNullable<ReportData["retrievals"]>[number];
 
@@ -26,20 +27,11 @@ export function foundPictures(found: Evaluation["found"], network: string, seed:
   });
 }
 
-function answers({ bank, neighbours }: TaskMeasurement, query: number) {
+function answers({ bank, neighbours }: Found, query: number) {
   const { k, indices } = neighbours;
   return [...indices.subarray(query * k, query * k + Math.min(k, ANSWERS))].map((row) => ({
     name: bank.captions[row]!,
     image: imageOf(bank, row),
     right: row === query,
   }));
-}
-
-/** Grey images get three equal channels. */
-function imageOf({ pixels, size, channels }: ImageSet, index: number): RgbImage {
-  const bytes = size * size * channels;
-  const own = pixels.subarray(index * bytes, (index + 1) * bytes);
-  const data =
-    channels === 3 ? own : Uint8Array.from({ length: bytes * 3 }, (_, i) => own[Math.floor(i / 3)]!);
-  return { data, width: size, height: size };
 }

@@ -6,6 +6,7 @@ import type { MetricsRecord } from "../report/metrics-log.ts";
 import type { Fact, RelationSample, ReportData, ViewSample } from "../report/report-data.ts";
 import type { RunFile } from "./folder.ts";
 import { foundPictures } from "./found-pictures.ts";
+import { segmentedPictures } from "./segmented-pictures.ts";
 
 export interface PageParts {
   readonly title: string;
@@ -42,6 +43,7 @@ export function reportData({
     views,
     relations,
     retrievals: evaluation ? foundPictures(evaluation.found, network, run.seed) : [],
+    segmentations: evaluation?.segmentation && segmentedPictures(evaluation.segmentation, network, run.seed),
     config,
     environment: environment(run),
   };

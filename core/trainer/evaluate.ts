@@ -1,12 +1,14 @@
 /** Evaluates a run's network by the protocols that fit its dataset. */
 import { evenlySpaced, type Dataset } from "../data/dataset.ts";
 import type { EmojiDataset } from "../data/emoji.ts";
-import { augmentedBatches, centeredBatches, type EvaluationBatch } from "../data/evaluation.ts";
-import { Evaluator, knnTask, retrievalTask, type Evaluation, type ImageSet } from "../eval/evaluator.ts";
+import { Evaluator, knnTask, retrievalTask, type Evaluation } from "../eval/evaluator.ts";
+import { RawPixels } from "../eval/raw-pixels.ts";
+import type { Task } from "../eval/task.ts";
 import type { Assembly } from "./assemble.ts";
+import { emojiDense, folderDense } from "./dense.ts";
 import { FeatureExtractor } from "./features.ts";
+import { loadSet, loadViews, type LoadedSet } from "./image-sets.ts";
 
-const LOAD_BATCH = 64;
 /** Unlabelled and labelled folders are evaluated on this many images unless the config says otherwise. */
 const DEFAULT_LIMIT = 2000;
 
@@ -20,31 +22,29 @@ export interface RunEvaluator {
 
 export async function makeEvaluator(assembly: Assembly): Promise<RunEvaluator> {
   const { training, dataset } = assembly;
-  const { size } = training.declarations.views[0]!;
+  const { views, backbone } = training.declarations;
+  const { size } = views[0]!;
   const extractor = new FeatureExtractor(training, { size });
-  const extract = (pixels: Uint8Array) => extractor.extract(pixels);
   const tasks = isEmoji(dataset)
     ? await emojiTasks(assembly, dataset, size)
     : await folderTasks(assembly, size);
-  const evaluator = new Evaluator(tasks);
+  const evaluator = new Evaluator(tasks, new RawPixels(backbone.grid(size).stride));
   const run: RunEvaluator = {
     untrained: {},
     measureUntrained: async () => {
-      run.untrained = await evaluator.measure(extract);
+      run.untrained = await evaluator.measure(extractor);
     },
-    evaluate: () => evaluator.evaluate(extract, extractor.network.name, run.untrained),
+    evaluate: () => evaluator.evaluate(extractor, extractor.network.name, run.untrained),
   };
   return run;
 }
-
-type Tasks = ConstructorParameters<typeof Evaluator>[0];
 
 function isEmoji(dataset: Dataset): dataset is EmojiDataset {
   return "twitter" in dataset && "google" in dataset;
 }
 
 /** Twitter's drawings are looked up among Google's: the same emoji, and one of the same category. */
-async function emojiTasks(assembly: Assembly, dataset: EmojiDataset, size: number): Promise<Tasks> {
+async function emojiTasks(assembly: Assembly, dataset: EmojiDataset, size: number): Promise<Task[]> {
   const { config } = assembly;
   const { seed, evaluation } = config;
   const crop = `whole image at ${size} px`;
@@ -72,21 +72,22 @@ async function emojiTasks(assembly: Assembly, dataset: EmojiDataset, size: numbe
       crop,
       seed,
     }),
-    ...(evaluation.viewRetrieval === true
-      ? [await viewTask(assembly, google.images, google.indices, size)]
-      : []),
+    ...(evaluation.viewRetrieval === true ? [await viewTask(assembly, google, size)] : []),
+    ...(await emojiDense(assembly, { google, twitter }, crop)),
   ];
 }
 
 /** Leave-one-out k-NN where there are labels, view retrieval where there are none. */
-async function folderTasks(assembly: Assembly, size: number): Promise<Tasks> {
+async function folderTasks(assembly: Assembly, size: number): Promise<Task[]> {
   const { config, dataset } = assembly;
   const { evaluation, seed } = config;
   const limit = Math.min(dataset.size, evaluation.limit ?? DEFAULT_LIMIT);
   const all = Array.from({ length: dataset.size }, (_, i) => i);
   const chosen = evenlySpaced(all, limit);
-  const { images, indices } = await loadSet(assembly, dataset.name, chosen, size);
-  const tasks: Tasks[number][] = [];
+  const loaded = await loadSet(assembly, dataset.name, chosen, size);
+  const { images, indices } = loaded;
+  const crop = `centre at ${size} px`;
+  const tasks: Task[] = [];
   if (dataset.classNames && images.count > 1) {
     const labels = indices.map((i) => dataset.item(i).label ?? 0);
     tasks.push(
@@ -99,83 +100,31 @@ async function folderTasks(assembly: Assembly, size: number): Promise<Tasks> {
         numClasses: dataset.classNames.length,
         ...fit(evaluation.knn, images.count - 1),
         excludeSelf: true,
-        crop: `centre at ${size} px`,
+        crop,
         seed,
       }),
     );
   }
-  if (evaluation.viewRetrieval ?? !dataset.classNames)
-    tasks.push(await viewTask(assembly, images, indices, size));
+  if (evaluation.viewRetrieval ?? !dataset.classNames) tasks.push(await viewTask(assembly, loaded, size));
+  tasks.push(...(await folderDense(assembly, limit, size, crop)));
   return tasks;
 }
 
 /** A fixed crop, flip and colour change of each image has to find its image among all. */
-async function viewTask(assembly: Assembly, bank: ImageSet, indices: readonly number[], size: number) {
-  const { config, dataset } = assembly;
-  const views = augmentedBatches(dataset, indices, config.seed, {
-    ...imageOptions(assembly, size),
-    batchSize: LOAD_BATCH,
-  });
-  const queries = await collect(views, dataset, {
-    name: `one view of each of ${bank.name}`,
-    size,
-    channels: bank.channels,
-  });
+async function viewTask(assembly: Assembly, bank: LoadedSet, size: number): Promise<Task> {
+  const name = `one view of each of ${bank.images.name}`;
+  const queries = await loadViews(assembly, name, bank.indices, size);
   return retrievalTask({
     task: "view retrieval",
     key: "views",
     queries: queries.images,
-    bank,
+    bank: bank.images,
     crop: `query: 40-100 % crop, flip, colour change; bank: whole at ${size} px`,
-    seed: config.seed,
+    seed: assembly.config.seed,
   });
 }
 
 /** k is at most the size of the bank. */
 function fit({ k, temperature }: { k: number; temperature: number }, bank: number) {
   return { k: Math.min(k, bank), temperature };
-}
-
-interface LoadedSet {
-  readonly images: ImageSet;
-  /** Dataset index of each image; unreadable ones are left out. */
-  readonly indices: readonly number[];
-}
-
-function loadSet(
-  assembly: Assembly,
-  name: string,
-  indices: readonly number[],
-  size: number,
-): Promise<LoadedSet> {
-  const { dataset, config } = assembly;
-  const batches = centeredBatches(dataset, indices, {
-    ...imageOptions(assembly, size),
-    batchSize: LOAD_BATCH,
-  });
-  return collect(batches, dataset, { name, size, channels: config.data.channels });
-}
-
-function imageOptions({ config }: Assembly, size: number) {
-  return { size, channels: config.data.channels, background: config.data.background };
-}
-
-async function collect(
-  batches: AsyncIterable<EvaluationBatch>,
-  dataset: Dataset,
-  set: { name: string; size: number; channels: number },
-): Promise<LoadedSet> {
-  const imageBytes = set.size ** 2 * set.channels;
-  const parts: Uint8Array[] = [];
-  const indices: number[] = [];
-  let unreadable: Error | undefined;
-  for await (const { pixels, count, indices: shown, skipped } of batches) {
-    parts.push(pixels.subarray(0, count * imageBytes));
-    indices.push(...shown);
-    unreadable ??= skipped[0]?.error;
-  }
-  if (unreadable && indices.length === 0) throw unreadable;
-  const pixels = new Uint8Array(Buffer.concat(parts));
-  const captions = indices.map((i) => dataset.item(i).id);
-  return { images: { ...set, pixels, count: indices.length, captions }, indices };
 }

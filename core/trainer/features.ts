@@ -1,7 +1,8 @@
-/** Features of whole images: a network's class token after the final norm, in batches of one size. */
+/** Features of whole images by a network after the final norm, in batches of one size. */
 import * as tf from "@tensorflow/tfjs-core";
 import type { Network } from "../contexts.ts";
-import type { Program, Trace } from "../engine/engine.ts";
+import type { HostArray, Program, Trace } from "../engine/engine.ts";
+import type { Extractor, Images, PatchBatch } from "../eval/extractor.ts";
 import type { Features } from "../eval/features.ts";
 import { STUDENT, TEACHER } from "./declarations.ts";
 import { normalise, unitPixels } from "./pixels.ts";
@@ -9,14 +10,16 @@ import { plainVariant, TraceContext } from "./step-context.ts";
 import type { Training } from "./training.ts";
 
 const PIXELS = "pixels";
-const FEATURES = "features";
+const POOLED = "pooled";
+const PATCHES = "patches";
+const ATTENTION = "attention";
 
-export class FeatureExtractor {
+export class FeatureExtractor implements Extractor {
   readonly size: number;
   readonly network: Network;
   private readonly training: Training;
   private readonly batchSize: number;
-  private program: Promise<Program> | undefined;
+  private readonly programs = new Map<string, Promise<Program>>();
 
   /** Of square images of `size` pixels; the teacher's where there is one. */
   constructor(training: Training, { size, batchSize = 64 }: { size: number; batchSize?: number }) {
@@ -27,26 +30,81 @@ export class FeatureExtractor {
     this.network = (networks.get(TEACHER) ?? networks.get(STUDENT))!;
   }
 
-  /** @param pixels [n, size, size, channels] bytes */
-  async extract(pixels: Uint8Array): Promise<Features> {
-    const { declarations } = this.training;
-    const imageBytes = this.size ** 2 * declarations.run.channels;
-    const count = pixels.length / imageBytes;
-    const dim = declarations.backbone.embedDim;
-    const data = new Float32Array(count * dim);
-    this.program ??= this.training.engine.program("features", this.trace());
-    const program = await this.program;
-    const batch = new Uint8Array(this.batchSize * imageBytes);
-    for (let start = 0; start < count; start += this.batchSize) {
-      const rows = Math.min(this.batchSize, count - start);
-      batch.fill(0).set(pixels.subarray(start * imageBytes, (start + rows) * imageBytes));
-      const outputs = await program.run({ [PIXELS]: batch });
-      data.set((outputs[FEATURES] as Float32Array).subarray(0, rows * dim), start * dim);
+  /** The class token; the mean of the patch tokens where there is none. */
+  async pooled(images: Images): Promise<Features> {
+    const { embedDim: dim } = this.training.declarations.backbone;
+    const data = new Float32Array(images.count * dim);
+    const program = await this.program(POOLED, () => this.tracePooled());
+    for await (const { first, count, outputs } of this.run(program, images)) {
+      data.set((outputs[POOLED] as Float32Array).subarray(0, count * dim), first * dim);
     }
-    return { data, count, dim };
+    return { data, count: images.count, dim };
   }
 
-  private trace(): Trace {
+  /** The patch tokens, and the class token's attention to them where the backbone tells it. */
+  async *patches(images: Images): AsyncGenerator<PatchBatch> {
+    const { backbone } = this.training.declarations;
+    const { embedDim: dim, numHeads: heads } = backbone;
+    const side = backbone.grid(this.size).rows;
+    const program = await this.program(PATCHES, () => this.tracePatches());
+    for await (const { first, count, outputs } of this.run(program, images)) {
+      const patches = (outputs[PATCHES] as Float32Array).subarray(0, count * side * side * dim);
+      const weights = outputs[ATTENTION] as Float32Array | undefined;
+      yield { first, count, side, dim, patches, attention: weights && { heads, weights } };
+    }
+  }
+
+  private program(name: string, trace: () => Trace): Promise<Program> {
+    const program = this.programs.get(name) ?? this.training.engine.program(name, trace());
+    this.programs.set(name, program);
+    return program;
+  }
+
+  /** The program's outputs on all images; rows from `count` on are of padding. */
+  private async *run(program: Program, { pixels, count: images }: Images) {
+    const imageBytes = this.size ** 2 * this.training.declarations.run.channels;
+    const batch = new Uint8Array(this.batchSize * imageBytes);
+    for (let first = 0; first < images; first += this.batchSize) {
+      const count = Math.min(this.batchSize, images - first);
+      batch.fill(0).set(pixels.subarray(first * imageBytes, (first + count) * imageBytes));
+      const outputs: Record<string, HostArray> = await program.run({ [PIXELS]: batch });
+      yield { first, count, outputs };
+    }
+  }
+
+  private tracePooled(): Trace {
+    const { backbone } = this.training.declarations;
+    return this.trace((context, parameters, tokens) => {
+      const [output] = backbone.blocks(parameters, [{ tokens, clsOnly: backbone.hasClsToken }]);
+      const pooled = backbone.hasClsToken ? output!.tokens : tf.mean(output!.tokens, 1, true);
+      const rows = tf.reshape(pooled, [this.batchSize, backbone.embedDim]);
+      context.tracer.output(POOLED, backbone.norm(parameters, rows));
+    });
+  }
+
+  private tracePatches(): Trace {
+    const { backbone } = this.training.declarations;
+    const { hasClsToken, registerTokens, depth } = backbone;
+    const front = (hasClsToken ? 1 : 0) + registerTokens;
+    const beforeLast = depth - 2;
+    return this.trace((context, parameters, tokens) => {
+      const keepBlocks = beforeLast < 0 ? [] : [beforeLast];
+      const [output] = backbone.blocks(parameters, [{ tokens, keepBlocks }]);
+      const patches = tf.slice(output!.tokens, [0, front, 0], [-1, -1, -1]);
+      context.tracer.output(PATCHES, backbone.norm(parameters, patches));
+      const attention = backbone.clsAttention?.(parameters, output!.blocks.get(beforeLast) ?? tokens);
+      if (attention) context.tracer.output(ATTENTION, attention);
+    });
+  }
+
+  /** @param body gets the tokens before block 0, [batchSize, T, D] */
+  private trace(
+    body: (
+      context: TraceContext,
+      parameters: ReturnType<TraceContext["parameters"]>,
+      tokens: tf.Tensor3D,
+    ) => void,
+  ): Trace {
     const { declarations, state, normalisation } = this.training;
     const { backbone, run } = declarations;
     return TraceContext.trace(declarations, state, plainVariant, (context) => {
@@ -54,12 +112,7 @@ export class FeatureExtractor {
       const bytes = context.input(PIXELS, shape, "uint8") as tf.Tensor4D;
       const parameters = context.parameters(this.network, "backbone");
       const patches = backbone.patchify(parameters, normalise(unitPixels(bytes), normalisation));
-      const tokens = backbone.prepare(parameters, patches, backbone.grid(this.size));
-      const [output] = backbone.blocks(parameters, [{ tokens, clsOnly: backbone.hasClsToken }]);
-      // Without a class token the mean of the patch tokens stands for the image.
-      const pooled = backbone.hasClsToken ? output!.tokens : tf.mean(output!.tokens, 1, true);
-      const rows = tf.reshape(pooled, [this.batchSize, backbone.embedDim]);
-      context.tracer.output(FEATURES, backbone.norm(parameters, rows));
+      body(context, parameters, backbone.prepare(parameters, patches, backbone.grid(this.size)));
     });
   }
 }

@@ -10,7 +10,7 @@
  */
 import * as tf from "@tensorflow/tfjs-core";
 import type { Backbone, BackboneSegment, BackboneSegmentOutput, TokenGrid } from "../backbone.ts";
-import { attention } from "../math/attention.ts";
+import { attention, firstTokenAttention } from "../math/attention.ts";
 import { gelu } from "../math/gelu.ts";
 import { layerNorm } from "../math/layer-norm.ts";
 import { linear } from "../math/linear.ts";
@@ -246,14 +246,12 @@ export class VisionTransformer implements Backbone {
     keep: KeepColumns,
   ) {
     const param = (name: string) => p(`blocks.${i}.${name}`);
-    const bias = this.config.qkvBias ? param("attn.qkv.bias") : undefined;
     const residual = (x: tf.Tensor2D, branch: tf.Tensor2D, scale: string, multiplier?: tf.Tensor) => {
       const scaled = this.config.layerScale === undefined ? branch : tf.mul(branch, param(scale));
       return tf.add(x, multiplier ? tf.mul(scaled, multiplier) : scaled) as tf.Tensor2D;
     };
 
-    let y = layerNorm(rows, param("norm1.weight"), param("norm1.bias"));
-    y = linear(y, param("attn.qkv.weight"), bias); // [rows, 3 D]
+    let y = this.qkv(p, i, rows);
     const segments = input.map(({ batch, tokens }, s) => ({
       batch,
       tokens,
@@ -267,6 +265,27 @@ export class VisionTransformer implements Backbone {
     y = gelu(linear(y, param("mlp.fc1.weight"), param("mlp.fc1.bias"))); // [rows, mlpRatio D]
     y = linear(y, param("mlp.fc2.weight"), param("mlp.fc2.bias"));
     return residual(x, y, "ls2.gamma", keep(2 * i + 1));
+  }
+
+  /** [rows, D] to the queries, keys and values of block i, [rows, 3 D]. */
+  private qkv(p: Parameters, i: number, rows: tf.Tensor2D): tf.Tensor2D {
+    const param = (name: string) => p(`blocks.${i}.${name}`);
+    const y = layerNorm(rows, param("norm1.weight"), param("norm1.bias"));
+    return linear(y, param("attn.qkv.weight"), this.config.qkvBias ? param("attn.qkv.bias") : undefined);
+  }
+
+  /**
+   * The class token's attention to the patches in the last block; the rest of it goes to itself and the registers.
+   *
+   * @param tokens [B, 1 + R + N, D] before the last block
+   * @returns [B, heads, N]
+   */
+  clsAttention(p: Parameters, tokens: tf.Tensor3D): tf.Tensor3D {
+    const [B, T, D] = tokens.shape;
+    const qkv = this.qkv(p, this.depth - 1, tf.reshape(tokens, [B * T, D]));
+    const weights = firstTokenAttention(qkv, this.numHeads, { batch: B, tokens: T });
+    const front = 1 + this.registerTokens;
+    return tf.slice(weights, [0, 0, front], [B, this.numHeads, T - front]);
   }
 
   /** The final norm, of any tokens [..., D]. */

@@ -89,6 +89,16 @@ describe("config schema", () => {
       assert.deepEqual(parseConfig(JSON.parse(JSON.stringify(resolved)), "/elsewhere"), resolved);
     });
 
+    it("takes masks from the config's folder, but for alpha, which is none", () => {
+      const dense = (value?: unknown) =>
+        parseConfig({ ...config(), evaluation: value === undefined ? {} : { dense: value } }, base).evaluation
+          .dense;
+      assert.deepEqual(dense(), {});
+      assert.equal(dense(false), false);
+      assert.deepEqual(dense({ masks: "alpha" }), { masks: "alpha" });
+      assert.deepEqual(dense({ masks: "./alpha" }), { masks: `${base}/alpha` });
+    });
+
     it("accepts plugins as names, with options, and as values", () => {
       const own = definePlugin(
         { name: "own", api: "^1", summary: "", options: z.strictObject({ a: z.number() }) },

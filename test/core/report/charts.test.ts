@@ -29,6 +29,14 @@ describe("chartsFromMetrics", () => {
   });
   const named = (title: string) => charts.find((chart) => chart.title === title)!;
 
+  it("leaves baselines out where they would hide the curves", () => {
+    const figures = (count: number) =>
+      Object.fromEntries(Array.from({ length: count }, (_, i) => [`dense/${i}`, i / 10]));
+    const compared = (count: number) =>
+      chartsFromMetrics([record(0, figures(count))], { "dense/0": [baseline] })[0]!.baselines;
+    assert.deepEqual([compared(3), compared(4)], [[baseline], []]);
+  });
+
   it("draws the loss with its terms first, then evaluations, then the rest", () => {
     assert.deepEqual(
       charts.map(({ title, size }) => [title, size]),

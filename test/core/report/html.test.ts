@@ -83,6 +83,21 @@ const full: ReportData = {
       ],
     },
   ],
+  segmentations: {
+    title: "Foreground",
+    note: "Cut out.",
+    examples: [
+      {
+        name: "star",
+        image: image(13),
+        maps: [
+          { by: "true mask", image: image(14) },
+          { by: "linear probe", image: image(15), overlap: 0.875 },
+          { by: "PCA", image: image(16), overlap: NaN },
+        ],
+      },
+    ],
+  },
   tables: [{ title: "Cost", columns: ["plugin", "ms"], rows: [["dino", 12.34567]] }],
   config: { seed: 3, plugins: [{ use: "dino", with: { weight: 1 } }], note: "a: b" },
   environment: [{ name: "node", value: "20" }],
@@ -163,11 +178,27 @@ describe("report page", () => {
     assert.match(page, /alt="n3 \(right\)"/);
   });
 
+  it("shows foreground with its intersection over union", () => {
+    assert.match(page, /<figcaption>linear probe <b>87\.5\u00a0%<\/b><\/figcaption>/);
+    assert.match(page, /<figcaption>PCA <\/figcaption>/);
+    assert.match(page, /alt="star, true mask"/);
+  });
+
+  it("says of dense figures what was fitted to, tested on, and what is foreground", async () => {
+    const dense = { ...card, k: undefined, temperature: undefined, masks: "alpha channel" };
+    const figures = [{ name: "mIoU", value: 0.5, baselines: [] }];
+    const shown = await renderReport({ ...empty, results: [{ card: dense, figures }] });
+    assert.ok(
+      shown.includes("Fitted to Google emoji, tested on Twitter emoji; foreground by alpha channel."),
+    );
+    assert.ok(!shown.includes("<small>±"), "it is no share of n answers");
+  });
+
   it("holds each image whole, as a PNG, with a text", async () => {
     const images = [
       ...page.matchAll(/<img src="data:image\/png;base64,([^"]+)" width="4" height="4" alt="([^"]+)">/g),
     ];
-    assert.equal(images.length, 8);
+    assert.equal(images.length, 12);
     const { data } = await sharp(Buffer.from(images[0]![1]!, "base64"))
       .raw()
       .toBuffer({ resolveWithObject: true });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { Engine } from "../../../core/engine/engine.ts";
+import type { Images } from "../../../core/eval/extractor.ts";
 import type { Features } from "../../../core/eval/features.ts";
 import { FeatureExtractor } from "../../../core/trainer/features.ts";
 import type { Training } from "../../../core/trainer/training.ts";
@@ -28,6 +29,11 @@ const logs = (network: "student" | "teacher") =>
       });
     });
   });
+
+/** Colour images of `size` pixels. */
+function imagesOf(pixels: Uint8Array, size = 16): Images {
+  return { pixels, count: pixels.length / (size * size * 3), size, channels: 3 };
+}
 
 /** Moves the teacher away from the student. */
 async function setTeacherApart(training: Training): Promise<void> {
@@ -61,7 +67,7 @@ for (const kind of ["captured", "eager on cpu"] as const) {
       for (const { group, size } of [globalViews, localViews]) {
         const extractor = new FeatureExtractor(training, { size, batchSize: 4 });
         assert.equal(extractor.network.name, "teacher");
-        const { data, count, dim } = await extractor.extract(batch.pixels.get(group)!);
+        const { data, count, dim } = await extractor.pooled(imagesOf(batch.pixels.get(group)!, size));
         assert.deepEqual([count, dim], [4, 32]);
         extracted.set(group, data);
       }
@@ -82,7 +88,7 @@ for (const kind of ["captured", "eager on cpu"] as const) {
       const pixels = new Uint8Array(5 * imageBytes).map((_, i) => (i * 7919) % 251);
       const features: Features[] = [];
       for (const batchSize of [1, 3, 5, 8]) {
-        features.push(await new FeatureExtractor(training, { size: 16, batchSize }).extract(pixels));
+        features.push(await new FeatureExtractor(training, { size: 16, batchSize }).pooled(imagesOf(pixels)));
       }
       for (const { data, count } of features) {
         assert.equal(count, 5);
@@ -90,8 +96,46 @@ for (const kind of ["captured", "eager on cpu"] as const) {
       }
       const rows = Array.from({ length: 5 }, (_, i) => features[0]!.data.slice(32 * i, 32 * (i + 1)));
       assert.ok(rows.every((row, i) => i === 0 || distance(row, rows[0]!) > 1e-3));
-      const none = await new FeatureExtractor(training, { size: 16, batchSize: 2 }).extract(new Uint8Array());
+      const none = await new FeatureExtractor(training, { size: 16, batchSize: 2 }).pooled(
+        imagesOf(new Uint8Array()),
+      );
       assert.deepEqual([none.count, none.data.length], [0, 0]);
+    });
+
+    it("of patches are those of the step, with attention of every head, batch by batch in order", async () => {
+      const logsPatches = plugin("logs-patches", (hooks, name) => {
+        hooks.setup.tap(name, (setup) => {
+          const network = setup.network("teacher");
+          const pass = setup.pass({ network, views: "global", outputs: { patches: true } });
+          hooks.loss.tap(name, (losses, { output }) =>
+            losses.metric("patches", output(pass).patchTokensNormed),
+          );
+        });
+      });
+      const training = await tinyTraining(engine, [learnsOnes, logsPatches], { dropPathRate: 0.5 });
+      await setTeacherApart(training);
+      const batch = tinyBatch(training);
+      const extractor = new FeatureExtractor(training, { size: 16, batchSize: 3 });
+      const found: number[] = [];
+      const counts: number[][] = [];
+      for await (const part of extractor.patches(imagesOf(batch.pixels.get("global")!))) {
+        found.push(...part.patches);
+        counts.push([part.first, part.count, part.side, part.dim]);
+        const { heads, weights } = part.attention!;
+        assert.equal(heads, 2);
+        for (let row = 0; row < part.count * heads; row++) {
+          const sum = weights.subarray(4 * row, 4 * row + 4).reduce((a, b) => a + b, 0);
+          assert.ok(sum > 0 && sum < 1, "the rest is the class token's");
+        }
+      }
+      assert.deepEqual(counts, [
+        [0, 3, 2, 32],
+        [3, 1, 2, 32],
+      ]);
+      const program = await training.program("train", 0, {});
+      const outputs = await program.run(training.feeds(batch, at(0)));
+      assert.ok(distance(found, outputs["metric/logs-patches.patches"]!) < 1e-5);
+      assert.ok(distance(found, outputs["metric/logs-patches.patches"]!) < 1e-5);
     });
 
     it("are those of the weights at the time, of the student where there is no teacher", async () => {
@@ -99,9 +143,9 @@ for (const kind of ["captured", "eager on cpu"] as const) {
       const extractor = new FeatureExtractor(training, { size: 16, batchSize: 4 });
       assert.equal(extractor.network.name, "student");
       const pixels = tinyBatch(training).pixels.get("global")!;
-      const before = await extractor.extract(pixels);
+      const before = await extractor.pooled(imagesOf(pixels));
       await training.step("train", tinyBatch(training), at(0));
-      const after = await extractor.extract(pixels);
+      const after = await extractor.pooled(imagesOf(pixels));
       assert.ok(distance(after.data, before.data) > 1e-4);
     });
   });

@@ -179,6 +179,41 @@ describe("core/vit VisionTransformer", () => {
     assertClose(sample(output(dropPath), 1), sample(without, 1), 1e-6, "dropped sample");
   });
 
+  it("tells the class token's attention to the patches in the last block", () => {
+    const vit = new VisionTransformer({ ...tiny, registerTokens: 2 });
+    const weights = weightsOf(vit);
+    const values = (name: string) => [...weights.get(`blocks.2.${name}`)!.dataSync()];
+    const [B, T, D, heads] = [2, 7, 8, 2];
+    const tokens = normal<tf.Rank.R3>("attended", [B, T, D]);
+    const flat = tokens.dataSync();
+    const [gain, shift, qkv, bias] = ["norm1.weight", "norm1.bias", "attn.qkv.weight", "attn.qkv.bias"].map(
+      values,
+    );
+    /** LayerNorm(token) W^T + b of one output feature. */
+    const project = (b: number, t: number, feature: number) => {
+      const x = [...flat.slice((b * T + t) * D, (b * T + t + 1) * D)];
+      const mean = x.reduce((sum, v) => sum + v, 0) / D;
+      const variance = x.reduce((sum, v) => sum + (v - mean) ** 2, 0) / D;
+      const normed = x.map((v, d) => ((v - mean) / Math.sqrt(variance + 1e-6)) * gain![d]! + shift![d]!);
+      return normed.reduce((sum, v, d) => sum + v * qkv![feature * D + d]!, bias![feature]!);
+    };
+    const d = D / heads;
+    const expected: number[] = [];
+    for (let b = 0; b < B; b++) {
+      for (let head = 0; head < heads; head++) {
+        const scores = Array.from({ length: T }, (_, t) => {
+          let dot = 0;
+          for (let i = head * d; i < (head + 1) * d; i++) dot += project(b, 0, i) * project(b, t, D + i);
+          return Math.exp(dot / Math.sqrt(d));
+        });
+        const sum = scores.reduce((a, s) => a + s, 0);
+        expected.push(...scores.slice(3).map((s) => s / sum)); // after the class token and two registers
+      }
+    }
+    const attention = vit.clsAttention((name) => weights.get(name)!, tokens);
+    assertClose(attention, { values: Float32Array.from(expected), shape: [B, heads, 4] }, 1e-5);
+  });
+
   it("works without a qkv bias", () => {
     const vit = new VisionTransformer({ ...tiny, qkvBias: false });
     assert.ok(!vit.parameters().some(({ name }) => name.endsWith("qkv.bias")));

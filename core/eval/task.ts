@@ -1,0 +1,40 @@
+/** One thing that an evaluator measures of any features. */
+import type { ProtocolCard } from "./card.ts";
+import type { Extractor, ImageSet } from "./extractor.ts";
+import type { Neighbours } from "./neighbours.ts";
+import type { Segmentation } from "./segmentation.ts";
+
+export interface Task {
+  /** One result per protocol; several where they share a pass over the images. */
+  measure(extractor: Extractor): Promise<readonly Measured[]>;
+}
+
+export interface Measured {
+  readonly card: Omit<ProtocolCard, "network">;
+  readonly figures: readonly MeasuredFigure[];
+  /** Of retrieval, for pictures. */
+  readonly found?: Found;
+  /** Of dense evaluation, for pictures. */
+  readonly segmentation?: Segmentation;
+}
+
+export interface MeasuredFigure {
+  readonly name: string;
+  /** In the log: "knn/top1". */
+  readonly key: string;
+  /** 0..1. */
+  readonly value: number;
+}
+
+/** The nearest bank rows of each query. */
+export interface Found {
+  readonly task: string;
+  readonly queries: ImageSet;
+  readonly bank: ImageSet;
+  readonly neighbours: Neighbours;
+}
+
+/** "Google emoji, 1,911" */
+export function named({ name, count }: ImageSet): string {
+  return `${name}, ${count.toLocaleString("en-US")}`;
+}
