@@ -42,6 +42,7 @@ const SCHEDULES: Record<string, string> = {
   weightDecay: "Weight decay",
   momentum: "Teacher momentum",
   teacherTemp: "Teacher temperature",
+  open: "Trained, 1, or held back, 0",
 };
 
 /**
@@ -92,10 +93,15 @@ function pointsByName(records: readonly MetricsRecord[]): Map<string, Point[]> {
   return names;
 }
 
-/** "dino/teacherTemp" -> "teacherTemp", "loss/dino" -> "loss", "lr" -> "lr". */
+const METRIC = "metric/";
+
+/**
+ * "loss/dino" -> "loss", "lr" -> "lr"; and what several plugins may have of one name, "dino/teacherTemp" ->
+ * "teacherTemp", "metric/pixel-relation.rowEntropy" -> "rowEntropy".
+ */
 function groupOf(name: string): string {
-  const last = name.slice(name.lastIndexOf("/") + 1);
-  if (last in SCHEDULES) return last;
+  const last = name.slice(name.search(/[^/.]*$/));
+  if (last in SCHEDULES || name.startsWith(METRIC)) return last;
   return name.includes("/") ? name.slice(0, name.indexOf("/")) : name;
 }
 
@@ -103,6 +109,6 @@ function seriesName(name: string, group: string): string {
   if (name === group) return group === "loss" ? "total" : name;
   const rest = name.startsWith(`${group}/`)
     ? name.slice(group.length + 1)
-    : name.slice(0, name.lastIndexOf("/"));
+    : name.slice(0, name.search(/[/.][^/.]*$/)).replace(METRIC, "");
   return rest.replace(/^top(\d)$/, "top-$1");
 }
