@@ -1,5 +1,5 @@
 /**
- * The head in front of a self-relation (SERE, arXiv 2206.05184, section 3.3), in two modules because only the student
+ * The head in front of a self-relation (SERE, arXiv 2206.05184), in two modules because only the student
  * has the second: the teacher relates z, the student p.
  *
  *   z = ReLU(BN(x)),   p = ReLU(BN(W z))

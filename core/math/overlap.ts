@@ -1,5 +1,5 @@
 /**
- * Comparing two crops of one image point by point (SERE, arXiv 2206.05184, section 3.2): the same points of
+ * Comparing two crops of one image point by point (SERE, arXiv 2206.05184): the same points of
  * their overlap are sampled from the tokens of both. Everything is computed in the graph from the crop
  * rectangles, in float32; a dense sampling matrix is never made, since it is the product of one small matrix
  * for the rows and one for the columns.

@@ -1,5 +1,5 @@
 /**
- * The channel self-relation of SERE (arXiv 2206.05184, section 3.2): how each channel of the features relates to all
+ * The channel self-relation of SERE (arXiv 2206.05184): how each channel of the features relates to all
  * others must agree between all views of an image.
  */
 import { definePlugin, RelationHeads, softmaxCrossEntropy, tf, z, type Tensor } from "../../core/plugin.ts";

@@ -1,4 +1,4 @@
-/** The channel relation's target and its health (SERE, arXiv 2206.05184, section 3.2). */
+/** The channel relation's target and its health (SERE, arXiv 2206.05184). */
 import { float32, tf, type Tensor } from "../../core/plugin.ts";
 
 /** softmax(R_t / tau_c) over each row's channels; R_t [B, C, C]. */

@@ -1,5 +1,5 @@
 /**
- * The spatial self-relation of SERE (arXiv 2206.05184, section 3.2): how each point of an image relates to all others
+ * The spatial self-relation of SERE (arXiv 2206.05184): how each point of an image relates to all others
  * must agree between the views that see it.
  */
 import { definePlugin, errors, RelationHeads, softmaxCrossEntropy, tf, z } from "../../core/plugin.ts";

@@ -1,4 +1,4 @@
-/** The pixel relation's target and its health (SERE, arXiv 2206.05184, section 3.2). */
+/** The pixel relation's target and its health (SERE, arXiv 2206.05184). */
 import { float32, tf, type Tensor, type Tensor1D } from "../../core/plugin.ts";
 
 /** softmax(R_t / tau_p) over each row's points; R_t [n, h, T, T]. */
