@@ -4,7 +4,7 @@ import type { ViewBatch } from "../data/pipeline.ts";
 import { rgbImage, type AnnotatedImage } from "../report/images.ts";
 import type { RelationSample } from "../report/report-data.ts";
 import type { Assembly } from "./assemble.ts";
-import { relationOutputs } from "./step.ts";
+import { relationOutputs } from "./relation-rows.ts";
 
 /** Points per side of the grid over the overlap that the shown points are on. */
 const SIDE = 9;

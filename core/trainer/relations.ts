@@ -3,12 +3,10 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { BatchStatistics, CrossView, CrossViewOptions, Pass, RelationSink } from "../contexts.ts";
 import { errors } from "../errors.ts";
 import {
-  bilinearWeights,
   columnGram,
   constant,
   float32,
   gram,
-  overlapCoordinates,
   overlapSampling,
   permuteRows,
   sampleFeatures,
@@ -26,10 +24,10 @@ type Relation =
       readonly scale: number;
     };
 
-type TokenRelation = Extract<Relation, { kind: "bilinear" }> & { readonly axis: "token" };
+export type TokenRelation = Extract<Relation, { kind: "bilinear" }> & { readonly axis: "token" };
 
 /** A relation as one pass holds it. */
-interface Held<R extends Relation = Relation> {
+export interface Held<R extends Relation = Relation> {
   readonly pass: Pass;
   readonly relation: R;
 }
@@ -94,86 +92,29 @@ export class Relations {
     };
   }
 
-  /**
-   * How points that two views of a group share relate to every token of either, for pictures: by relation along tokens,
-   * the teacher's of the first view and the student's of the second.
-   *
-   * @param points indices into the side^2 points of the views' overlap, row-major
-   */
-  pointRows(step: RelationStep, group: string, side: number, points: Int32Array): PointRows[] {
-    const names = new Set([...this.byPass.values()].flatMap((relations) => [...relations.keys()]));
-    return [...names].flatMap((name): PointRows[] => {
-      const held = (network: string) =>
-        [...this.byPass].flatMap(([pass, relations]) => {
-          const relation = relations.get(name);
-          const { network: own, views, unmasked } = pass;
-          const holds = relation && own.name === network && views.group === group && !unmasked;
-          return (holds && asTokenRelation({ pass, relation })) || [];
-        });
-      const [teacher, student] = [held(TEACHER)[0], held(STUDENT)[0]];
-      if (!teacher || !student || teacher.pass.views.count < 2) return [];
-      const { overlaps, ...a } = rowsOfPoints(teacher, 0, 1, step, side, points);
-      const b = rowsOfPoints(student, 1, 0, step, side, points);
-      return [{ relation: name, teacher: a, student: b, overlaps }];
-    });
+  /** Names of all relations. */
+  get names(): string[] {
+    return [...new Set([...this.byPass.values()].flatMap((relations) => [...relations.keys()]))];
+  }
+
+  /** A network's passes over all of whose tokens the relation was added as bilinear. */
+  alongTokens(name: string, network: string): Held<TokenRelation>[] {
+    return this.heldBy(name, network).flatMap((held) => asTokenRelation(held) ?? []);
   }
 
   /** The network's passes that hold the relation. Throws RELATION_MISSING. */
   private holders(name: string, network: string): Held[] {
-    const holders = [...this.byPass].flatMap(([pass, relations]) => {
+    const holders = this.heldBy(name, network);
+    if (holders.length === 0) throw errors.relationMissing(pluginOf(currentScope()), name, this.names);
+    return holders;
+  }
+
+  private heldBy(name: string, network: string): Held[] {
+    return [...this.byPass].flatMap(([pass, relations]) => {
       const relation = relations.get(name);
       return relation && pass.network.name === network && !pass.unmasked ? [{ pass, relation }] : [];
     });
-    if (holders.length > 0) return holders;
-    const known = new Set([...this.byPass.values()].flatMap((relations) => [...relations.keys()]));
-    throw errors.relationMissing(pluginOf(currentScope()), name, [...known]);
   }
-}
-
-/** What one view's tokens are to the chosen points. */
-export interface ViewRows {
-  /** [B, P, N], mean over the heads. */
-  readonly rows: tf.Tensor;
-  /** [B, P] each, the points in the view, -1 … 1 between its edges. */
-  readonly x: tf.Tensor;
-  readonly y: tf.Tensor;
-}
-
-export interface PointRows {
-  readonly relation: string;
-  readonly teacher: ViewRows;
-  readonly student: ViewRows;
-  /** [B] 1 where the two views overlap. */
-  readonly overlaps: tf.Tensor1D;
-}
-
-/** Rows s (W f)_p f^T of a view's relation at points of its overlap with another view of the group. */
-function rowsOfPoints(
-  { pass, relation: { features, heads, scale } }: Held<TokenRelation>,
-  view: number,
-  other: number,
-  { batchSize, rects }: RelationStep,
-  side: number,
-  points: Int32Array,
-): ViewRows & { overlaps: tf.Tensor1D } {
-  const ofView = (x: tf.Tensor, index: number) => tf.split(x, pass.views.count)[index]!;
-  const [own, others] = [view, other].map(
-    (index) => ofView(rects(pass.views.group), index) as tf.Tensor2D,
-  ) as [tf.Tensor2D, tf.Tensor2D];
-  const { a: at, hit } = overlapCoordinates(own, others, side);
-  const f = ofView(features, view) as tf.Tensor3D;
-  const weights = { y: bilinearWeights(at.y, pass.grid.rows), x: bilinearWeights(at.x, pass.grid.columns) };
-  const chosen = (indices: Int32Array) => constant<tf.Rank.R1>(indices, [indices.length]);
-  const q = tf.gather(sampleFeatures(f, weights), chosen(points), 1); // [B, P, C]
-  const perHead = (x: tf.Tensor) =>
-    tf.transpose(tf.reshape(x, [batchSize, x.shape[1]!, heads, -1]), [0, 2, 1, 3]);
-  const rows = float32(() => tf.mul(tf.matMul(perHead(q), perHead(f), false, true), scale));
-  return {
-    rows: tf.mean(rows, 1),
-    x: tf.gather(at.x, chosen(points.map((point) => point % side)), 1),
-    y: tf.gather(at.y, chosen(points.map((point) => Math.floor(point / side))), 1),
-    overlaps: hit,
-  };
 }
 
 function asTokenRelation({ pass, relation }: Held): Held<TokenRelation> | undefined {

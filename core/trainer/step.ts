@@ -5,43 +5,32 @@
  *   -> gradients -> clip -> [if everything is finite] optimizer -> followers (EMA, copies) -> update
  */
 import * as tf from "@tensorflow/tfjs-core";
-import type { BackboneSegment } from "../backbone.ts";
 import type {
-  AugmentContext,
   BackboneOutput,
   CrossView,
   LossContext,
   LossSink,
   Network,
   Pass,
-  PassContext,
   ScheduleHandle,
   UpdateContext,
   VariableHandle,
-  ViewGroupSpec,
 } from "../contexts.ts";
 import type { Trace, Tracer, Variable } from "../engine/engine.ts";
 import { errors } from "../errors.ts";
-import type { Hooks } from "../hooks.ts";
 import { float32, squaredNorm, stopGradient } from "../math/index.ts";
 import { currentScope, pluginOf } from "../scopes.ts";
-import { PassOutput } from "./backbone-output.ts";
-import { STUDENT, type Declarations, type PassDeclaration } from "./declarations.ts";
-import { normalise, unitPixels, type Normalisation } from "./pixels.ts";
+import { STUDENT } from "./declarations.ts";
+import { ForwardTrace, type ForwardParts } from "./forward.ts";
 import { clipByNorm, type Optimizer, type OptimizerStep } from "./optimizer.ts";
-import { Relations, type RelationStep, type ViewRows } from "./relations.ts";
-import type { ModelState } from "./state.ts";
-import { inputNames, TraceContext, type Variant } from "./step-context.ts";
+import { TraceContext, type Variant } from "./step-context.ts";
 
 /**
  * train: one batch, one update. With accumulation, micro-batches run `accumulate` and the last one `apply`.
  */
 export type StepKind = "train" | "accumulate" | "apply";
 
-export interface StepParts {
-  readonly declarations: Declarations;
-  readonly hooks: Hooks;
-  readonly state: ModelState;
+export interface StepParts extends ForwardParts {
   readonly optimizer: Optimizer;
   readonly schedules: {
     readonly lr: ScheduleHandle;
@@ -50,7 +39,6 @@ export interface StepParts {
     /** By network: 1 in steps in which it is copied. */
     readonly copies: ReadonlyMap<string, ScheduleHandle>;
   };
-  readonly normalisation: Normalisation;
   /** Per tensor; 0 clips nothing. */
   readonly clipGrad: number;
   /** Micro-batches per update. */
@@ -77,56 +65,12 @@ export function traceStep(parts: StepParts, kind: StepKind, variant: Variant): T
   );
 }
 
-/** Only the views: each group's augmented pixels in 0..1 under its name. */
-export function traceViews(parts: StepParts, variant: Variant): Trace {
-  const { declarations, state } = parts;
-  return TraceContext.trace(declarations, state, variant, (context) => {
-    for (const views of declarations.views)
-      context.tracer.output(views.group, augment(parts, context, views));
-  });
-}
-
-/** Names of the outputs of `traceRelations`. */
-export const relationOutputs = {
-  /** Augmented views of the first group, 0..1. */
-  pixels: "pixels",
-  overlaps: (relation: string) => `${relation}/overlaps`,
-  view: (relation: string, network: "teacher" | "student", part: keyof ViewRows) =>
-    `${relation}/${network}/${part}`,
-};
-
-/** Only the passes and their relations: how chosen points of an overlap relate to all tokens (`Relations.pointRows`). */
-export function traceRelations(parts: StepParts, variant: Variant, side: number, points: Int32Array): Trace {
-  return TraceContext.trace(parts.declarations, parts.state, variant, (context) =>
-    new StepTrace(parts, "train", context).showRelations(side, points),
-  );
-}
-
-/** Augmented pixels of a view group, [count * B, S, S, C] in 0..1. */
-function augment(
-  { declarations, hooks }: StepParts,
-  context: TraceContext,
-  views: ViewGroupSpec,
-): tf.Tensor4D {
-  const { batchSize, channels } = declarations.run;
-  const shape = [views.count * batchSize, views.size, views.size, channels] as const;
-  const bytes = context.input(inputNames.pixels(views.group), shape, "uint8") as tf.Tensor4D;
-  const ofGroup = Object.assign(Object.create(context) as AugmentContext, { views });
-  const augmented = float32(() => hooks.augment.call(unitPixels(bytes), ofGroup));
-  if (augmented.shape.join() !== shape.join()) {
-    const plugins = hooks.augment.taps.map((tap) => tap.name);
-    throw errors.augmentShape(plugins, views.group, shape, augmented.shape);
-  }
-  return augmented;
-}
-
 class StepTrace {
   private readonly parts: StepParts;
   private readonly kind: StepKind;
   private readonly context: TraceContext;
   private readonly tracer: Tracer;
-  private readonly outputs = new Map<string, BackboneOutput>();
-  private readonly relations = new Relations();
+  private readonly forward: ForwardTrace;
   /** Names of the loss terms. */
   private readonly terms = new Set<string>();
 
@@ -135,127 +79,33 @@ class StepTrace {
     this.kind = kind;
     this.context = context;
     this.tracer = context.tracer;
+    this.forward = new ForwardTrace(parts, context);
   }
 
   run(): void {
     const { state, declarations } = this.parts;
     const passes = [...declarations.passes.values()];
     const learning = passes.filter((pass) => pass.network.name === STUDENT);
-    for (const { views } of passes) this.pixels(views.group);
+    for (const { views } of passes) this.forward.pixels(views.group);
     // Nothing learns from the other networks, so they run before the tape is on.
-    this.runPasses(passes.filter((pass) => pass.network.name !== STUDENT));
+    this.forward.runPasses(passes.filter((pass) => pass.network.name !== STUDENT));
 
     const weights = state.trainable.map(({ variable }) => this.tracer.read(variable));
-    const forward = () => {
-      this.runPasses(learning);
+    const learn = () => {
+      this.forward.runPasses(learning);
       return this.loss();
     };
     // A weight that the loss does not reach has no gradient and is not updated.
-    const { value: total, grads } = tf.engine().gradients(forward, weights, undefined, true);
+    const { value: total, grads } = tf.engine().gradients(learn, weights, undefined, true);
     this.write(total as tf.Scalar, grads as (tf.Tensor | undefined)[]);
   }
-
-  showRelations(side: number, points: Int32Array): void {
-    const passes = [...this.parts.declarations.passes.values()];
-    this.runPasses(passes);
-    const views = this.parts.declarations.views[0]!;
-    this.tracer.output(relationOutputs.pixels, augment(this.parts, this.context, views));
-    const shown = this.relations.pointRows(this.relationStep, views.group, side, points);
-    for (const { relation, overlaps, ...networks } of shown) {
-      this.tracer.output(relationOutputs.overlaps(relation), overlaps);
-      for (const network of ["teacher", "student"] as const) {
-        for (const part of ["rows", "x", "y"] as const) {
-          this.tracer.output(relationOutputs.view(relation, network, part), networks[network][part]);
-        }
-      }
-    }
-  }
-
-  // --- forward ---------------------------------------------------------------------------------------------
-
-  /** Augmented, normalised pixels of a view group, [count * B, S, S, C]; once a step. */
-  private readonly pixels = (group: string): tf.Tensor4D =>
-    this.context.remember(`pixels/${group}`, () => {
-      const views = this.parts.declarations.viewGroup(group);
-      return normalise(augment(this.parts, this.context, views), this.parts.normalisation);
-    });
-
-  /** Runs passes; those of one network go through the blocks together. */
-  private runPasses(passes: readonly PassDeclaration[]): void {
-    for (const network of new Set(passes.map((pass) => pass.network))) {
-      const own = passes.filter((pass) => pass.network === network);
-      const { backbone } = this.parts.declarations;
-      const parameters = this.context.parameters(network, "backbone");
-      const segments = own.map((pass) => this.embed(pass));
-      const results = backbone.blocks(parameters, segments);
-      own.forEach((pass, i) => {
-        const { tokens, blocks } = results[i]!;
-        const keep = <T extends tf.Tensor>(key: string, tensor: T) =>
-          this.context.remember(`pass/${pass.key}/${key}`, () => tensor);
-        const segment = {
-          tokens: keep("tokens", tokens),
-          blocks: new Map([...blocks].map(([index, block]) => [index, keep(`block ${index}`, block)])),
-        };
-        const remember = this.context.remember.bind(this.context);
-        const output = new PassOutput(pass, backbone, parameters, segment, remember);
-        const inPass = this.passContext(pass);
-        this.outputs.set(pass.key, this.parts.hooks.forward.call(output, inPass));
-        this.relate(pass, inPass);
-      });
-    }
-  }
-
-  /** Pixels to tokens before block 0, through the embed and tokens hooks. */
-  private embed(pass: PassDeclaration): BackboneSegment {
-    const { declarations, hooks } = this.parts;
-    const { backbone, run } = declarations;
-    const parameters = this.context.parameters(pass.network, "backbone");
-    const inPass = this.passContext(pass);
-    const patches = hooks.embed.call(backbone.patchify(parameters, this.pixels(pass.views.group)), inPass);
-    const tokens = hooks.tokens.call(backbone.prepare(parameters, patches, pass.grid), inPass);
-    const drops = pass.network.name === STUDENT && backbone.dropPathRates.some((rate) => rate > 0);
-    const images = pass.views.count * run.batchSize;
-    return {
-      tokens,
-      dropPath: drops
-        ? (this.context.input(
-            inputNames.dropPath(pass.key),
-            [2 * backbone.depth, images],
-            "float32",
-          ) as tf.Tensor2D)
-        : undefined,
-      clsOnly: !pass.patches && pass.blocks.size === 0,
-      keepBlocks: [...pass.blocks],
-    };
-  }
-
-  private relate(pass: PassDeclaration, inPass: PassContext): void {
-    const { hooks } = this.parts;
-    if (hooks.relation.taps.length === 0 || !pass.patches) return;
-    const output = this.output(pass);
-    const context = Object.assign(Object.create(inPass) as PassContext, {
-      output,
-      patchTokens: output.patchTokens,
-    });
-    hooks.relation.call(this.relations.sink(pass), context);
-  }
-
-  private passContext(pass: PassDeclaration): PassContext {
-    const { context } = this;
-    return Object.assign(Object.create(context) as PassContext, {
-      pass,
-      read: (variable: VariableHandle, network: Network = pass.network) => context.read(variable, network),
-    });
-  }
-
-  private readonly output = (pass: Pass): BackboneOutput => this.outputs.get(pass.key)!;
 
   // --- loss ------------------------------------------------------------------------------------------------
 
   /** The weighted sum of all terms. */
   private loss(): tf.Scalar {
     const { hooks } = this.parts;
-    const context = this.lossContext(this.output);
+    const context = this.lossContext(this.forward.output);
     const terms: tf.Tensor[] = [];
     const term = (name: string, weight: number | ScheduleHandle, value: tf.Tensor) => {
       const plugin = pluginOf(currentScope());
@@ -295,19 +145,14 @@ class StepTrace {
   private lossContext(output: (pass: Pass) => BackboneOutput): LossContext {
     return Object.assign(Object.create(this.context) as LossContext, {
       output,
-      pixels: this.pixels,
-      crossView: this.relations.crossView(this.relationStep),
+      pixels: this.forward.pixels,
+      crossView: this.forward.relations.crossView(this.forward.relationStep),
     });
-  }
-
-  private get relationStep(): RelationStep {
-    const { batch, rects } = this.context;
-    return { batch, rects, batchSize: this.parts.declarations.run.batchSize };
   }
 
   /** A pass's output without its gradient. */
   private readonly detached = (pass: Pass): BackboneOutput =>
-    new Proxy(this.output(pass), {
+    new Proxy(this.forward.output(pass), {
       get: (target, property) => {
         const value: unknown = Reflect.get(target, property, target);
         if (value instanceof tf.Tensor) return stopGradient(value);
@@ -402,7 +247,7 @@ class StepTrace {
   private updateBuffers(): void {
     const { declarations, hooks, state } = this.parts;
     const context: UpdateContext = Object.assign(Object.create(this.context) as UpdateContext, {
-      output: this.output,
+      output: this.forward.output,
       write: (buffer: VariableHandle, value: tf.Tensor, network: Network = this.context.student) =>
         this.tracer.assign(state.get(declarations.variables.get(buffer.name)!, network), value),
     });

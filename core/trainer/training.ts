@@ -23,7 +23,9 @@ import type { Normalisation } from "./pixels.ts";
 import { cosineSchedule } from "./schedule.ts";
 import { ModelState } from "./state.ts";
 import { inputNames, type Variant } from "./step-context.ts";
-import { stepOutputs, traceRelations, traceStep, traceViews, type StepKind, type StepParts } from "./step.ts";
+import { traceViews } from "./forward.ts";
+import { traceRelations } from "./relation-rows.ts";
+import { stepOutputs, traceStep, type StepKind, type StepParts } from "./step.ts";
 
 export interface TrainingSettings {
   /** Peak learning rate, already scaled by the global batch size. */
