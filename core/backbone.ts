@@ -1,6 +1,6 @@
 /** The BACKBONE service: pixels to tokens. A replacement (ConvNeXt, Swin …) implements this interface. */
 import type { Tensor, Tensor2D, Tensor3D, Tensor4D } from "@tensorflow/tfjs-core";
-import type { Parameters, ParameterSpec } from "./vit/vit.ts";
+import type { Parameters, ParameterSpec } from "./parameters.ts";
 
 /** Where the tokens of one view lie: `rows * columns` patch tokens, `stride` pixels apart. */
 export interface TokenGrid {

@@ -6,7 +6,7 @@ import type { Tensor, Tensor1D, Tensor2D, Tensor3D, Tensor4D } from "@tensorflow
 import type { Backbone, TokenGrid } from "./backbone.ts";
 import type { Random } from "./random.ts";
 import type { ViewGroupSpec } from "./data/pipeline.ts";
-import type { Initializer, Parameters, ParameterSpec } from "./vit/vit.ts";
+import type { Initializer, Parameters, ParameterSpec } from "./parameters.ts";
 
 export type { Initializer, Parameters, ParameterSpec, ViewGroupSpec };
 

@@ -12,7 +12,7 @@ const rules = [
   { in: /^core\/math\//, may: /^core\/math\//, because: "it runs in a browser too" },
   {
     in: /^core\/vit\//,
-    may: /^core\/(math|vit)\/|^core\/backbone\.ts$/,
+    may: /^core\/(math|vit)\/|^core\/(backbone|parameters)\.ts$/,
     because: "it runs in a browser too",
   },
   { in: /^core\//, may: /^core\//, because: "imports go cli -> registry -> plugins -> core" },

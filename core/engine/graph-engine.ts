@@ -17,7 +17,7 @@ import type {
 } from "./engine.ts";
 import { checkedFeed } from "./feeds.ts";
 import { GraphBinding, type FloatNode, type TraceRecord } from "./graph-binding.ts";
-import { GraphTracer } from "./graph-tracer.ts";
+import { GraphTracer, type GraphVariable } from "./graph-tracer.ts";
 import { Graph } from "./graph.ts";
 import { encodeConfig, type ConfigProto, type NodeTiming } from "./protos.ts";
 import { Session, type FeedSlot, type PreparedRun } from "./session.ts";
@@ -29,14 +29,6 @@ export interface GraphEngineOptions {
   readonly device: "cpu" | "gpu";
   readonly jit: "off" | "xla";
   readonly config: ConfigProto;
-}
-
-/** A variable's nodes in the graph. */
-export interface GraphVariable extends Variable {
-  readonly handle: NodeOutput;
-  readonly read: NodeOutput;
-  readonly initial: FeedSlot;
-  readonly initialize: Pointer;
 }
 
 /** How much state one session call loads or saves at most. */

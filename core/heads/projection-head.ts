@@ -7,7 +7,7 @@ import type { HeadModule, HeadState } from "../contexts.ts";
 import { gelu } from "../math/gelu.ts";
 import { linear } from "../math/linear.ts";
 import { l2Normalize } from "../math/normalize.ts";
-import type { Parameters, ParameterSpec } from "../vit/vit.ts";
+import type { Parameters, ParameterSpec } from "../parameters.ts";
 
 export type ProjectionMlpSpec = {
   readonly inDim: number;

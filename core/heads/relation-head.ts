@@ -17,7 +17,7 @@ import type {
 } from "../contexts.ts";
 import { batchNorm } from "../math/batch-norm.ts";
 import { linear } from "../math/linear.ts";
-import type { Parameters, ParameterSpec } from "../vit/vit.ts";
+import type { Parameters, ParameterSpec } from "../parameters.ts";
 
 /** PyTorch's: running = (1 - 0.1) running + 0.1 batch. */
 const MOMENTUM = 0.1;

@@ -16,30 +16,9 @@ import { layerNorm } from "../math/layer-norm.ts";
 import { linear } from "../math/linear.ts";
 import { interpolatePositions } from "../math/position.ts";
 import { repeatBatch } from "../math/repeat-batch.ts";
+import type { Initializer, Parameters, ParameterSpec } from "../parameters.ts";
 
-/** How a parameter starts. */
-export type Initializer =
-  | { readonly kind: "zeros" }
-  | { readonly kind: "ones" }
-  | { readonly kind: "constant"; readonly value: number }
-  /** Normal with mean 0, redrawn outside -2 … 2. */
-  | { readonly kind: "truncatedNormal"; readonly std: number }
-  /** Uniform in -bound … bound. */
-  | { readonly kind: "uniform"; readonly bound: number };
-
-/** A declared parameter. What is decayed is the optimizer's choice, by name and rank. */
-export interface ParameterSpec {
-  readonly name: string;
-  readonly shape: readonly number[];
-  readonly init: Initializer;
-  /** Exists in the student only: networks that follow it have no twin. */
-  readonly studentOnly?: boolean;
-  /** Gets gradients (default true). */
-  readonly trainable?: boolean;
-}
-
-/** The tensor of a parameter in the network at hand. */
-export type Parameters = (name: string) => tf.Tensor;
+export type { Initializer, Parameters, ParameterSpec };
 
 export interface VitConfig {
   /** Side of the native view in pixels: `pos_embed` has (imageSize / patchSize)^2 patch positions. */
