@@ -14,7 +14,9 @@ interface PreviewOptions extends ConfigOptions {
 
 export function previewCommand(context: CliContext): Command {
   return withConfigOptions(new Command("preview"))
-    .description("draw what the networks would see: each image with its crops, and the augmented views")
+    .description(
+      "draw what the networks would see: each image with its crops, and the augmented views with their masks",
+    )
     .argument("[config]", "a config file")
     .addOption(presetOption())
     .option("--samples <n>", "images", wholeNumber, 6)

@@ -66,6 +66,26 @@ describe("chartsFromMetrics", () => {
     );
   });
 
+  it("puts a figure that plugins log by one name into one chart, and gates into another", () => {
+    const logged = {
+      "metric/pixel-relation.rowEntropy": 0.9,
+      "metric/acme.rowEntropy": 0.8,
+      "metric/channel-relation.effectiveRank": 7,
+      "dino/projection.cls.open": 0,
+    };
+    assert.deepEqual(
+      chartsFromMetrics([record(0, logged)]).map(({ title, series }) => [
+        title,
+        series.map(({ name }) => name),
+      ]),
+      [
+        ["Row entropy", ["pixel-relation", "acme"]],
+        ["Effective rank", ["channel-relation"]],
+        ["Trained, 1, or held back, 0", ["dino/projection.cls"]],
+      ],
+    );
+  });
+
   it("gives a chart the baselines of what it shows, in per cent", () => {
     assert.equal(named("k-NN accuracy").percent, true);
     assert.equal(named("k-NN accuracy").series[0]!.name, "top-1");

@@ -48,6 +48,19 @@ const full: ReportData = {
       figures: [{ name: "top-1", value: 0.25, baselines: [{ name: "raw pixels", value: 0.5 }] }],
     },
   ],
+  relations: [
+    {
+      relation: "pixel-relation",
+      name: "tulip",
+      points: [1, 2].map((value) => {
+        const light = { rows: 1, columns: 2, cells: [0, 1] };
+        return {
+          teacher: { image: image(value), light, point: { x: 0.25, y: 0.75 } },
+          student: { image: image(10 * value), light, point: { x: 0.5, y: 0.5 } },
+        };
+      }),
+    },
+  ],
   metrics: [0, 1, 2].map((step) => ({ step, epoch: step, time: step, loss: 3 - step, "knn/top1": step / 4 })),
   curveBaselines: { "knn/top1": [{ name: "raw pixels", value: 0.5 }] },
   views: [
@@ -198,11 +211,25 @@ describe("report page", () => {
     const images = [
       ...page.matchAll(/<img src="data:image\/png;base64,([^"]+)" width="4" height="4" alt="([^"]+)">/g),
     ];
-    assert.equal(images.length, 12);
+    assert.equal(images.length, 16);
     const { data } = await sharp(Buffer.from(images[0]![1]!, "base64"))
       .raw()
       .toBuffer({ resolveWithObject: true });
     assert.deepEqual([images[0]![2], data[0]], ["ghost", 12]);
+  });
+
+  it("shows what relates to a point, in the teacher's and the student's view", () => {
+    const section = /<h2>What relates to what: pixel-relation[^]*?<\/section>/.exec(page)![0];
+    assert.deepEqual(
+      [...section.matchAll(/alt="([^"]*)"/g)].map(([, alt]) => alt),
+      [
+        "tulip, point 1, teacher",
+        "tulip, point 2, teacher",
+        "tulip, point 1, student",
+        "tulip, point 2, student",
+      ],
+    );
+    assert.equal(section.match(/<circle /g)!.length, 4);
   });
 
   it("explains only the colours that occur", () => {

@@ -57,6 +57,22 @@ describe("encodeGrid", () => {
     assert.deepEqual([at(7, 30), at(8, 30), at(15, 30), at(16, 30)], [WHITE, [...BLUE], [...BLUE], WHITE]);
   });
 
+  it("dims patches by their light, and marks a point", async () => {
+    const light = { rows: 1, columns: 2, cells: [0, 1] };
+    const cell = { image: plain(32, 32, [200, 200, 200]), light, point: { x: 0.75, y: 0.25 } };
+    const { at } = await decode(await encodeGrid([[cell]], { cellSize: 32, gap: 0 }));
+    assert.ok(
+      at(8, 24).every((value) => value < 60),
+      `dimmed ${at(8, 24).join()}`,
+    );
+    assert.deepEqual(at(24, 24), [200, 200, 200]);
+    const rgb = [1, 3, 5].map((i) => parseInt(BOX_COLOURS.local.slice(i, i + 2), 16));
+    assert.ok(
+      at(24, 8).every((value, i) => Math.abs(value - rgb[i]!) < 30),
+      `point ${at(24, 8).join()}`,
+    );
+  });
+
   it("draws boxes, overlaps and masks over an image", async () => {
     const cell = {
       image: plain(100, 100, RED),
