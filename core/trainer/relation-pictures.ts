@@ -34,13 +34,13 @@ export async function sampleRelations(assembly: Assembly, count: number): Promis
       const overlaps = [...outputs[relationOutputs.overlaps(relation)]!];
       const samples = overlaps.flatMap((hit, b) => (hit === 1 ? [b] : [])).slice(0, count);
       return samples.map((b): RelationSample => {
-        const shown = new Sample(assembly, outputs, relation, b);
+        const shown: Shown = { assembly, outputs, relation, sample: b };
         return {
           relation,
           name: dataset.item(batch.indices[b]!).id,
           points: POINTS.map((_, p) => ({
-            teacher: shown.at("teacher", p),
-            student: shown.at("student", p),
+            teacher: viewAt(shown, "teacher", p),
+            student: viewAt(shown, "student", p),
           })),
         };
       });
@@ -50,50 +50,44 @@ export async function sampleRelations(assembly: Assembly, count: number): Promis
   }
 }
 
-/** One sample's views: the teacher's is the first of its group, the student's the second. */
-class Sample {
-  private readonly assembly: Assembly;
-  private readonly outputs: Readonly<Record<string, HostArray>>;
-  private readonly relation: string;
-  private readonly sample: number;
+interface Shown {
+  readonly assembly: Assembly;
+  readonly outputs: Readonly<Record<string, HostArray>>;
+  readonly relation: string;
+  /** Index in the batch. */
+  readonly sample: number;
+}
 
-  constructor(
-    assembly: Assembly,
-    outputs: Readonly<Record<string, HostArray>>,
-    relation: string,
-    sample: number,
-  ) {
-    this.assembly = assembly;
-    this.outputs = outputs;
-    this.relation = relation;
-    this.sample = sample;
-  }
+/**
+ * The sample's view with point `p` of the overlap marked, and each patch as bright as it relates to the point. The
+ * teacher's view is the first of its group, the student's the second.
+ */
+function viewAt(shown: Shown, network: "teacher" | "student", p: number): AnnotatedImage {
+  const { outputs, relation, sample } = shown;
+  const { training, run } = shown.assembly;
+  const { size } = training.declarations.views[0]!;
+  const { rows, columns } = training.declarations.backbone.grid(size);
+  const point = sample * POINTS.length + p;
+  const valuesOf = (part: "rows" | "x" | "y", each: number) =>
+    (outputs[relationOutputs.view(relation, network, part)] as Float32Array).subarray(
+      point * each,
+      (point + 1) * each,
+    );
+  const related = valuesOf("rows", rows * columns);
+  const least = Math.min(...related);
+  const range = Math.max(...related) - least || 1;
+  // From -1 … 1 between the view's edges.
+  const share = (part: "x" | "y") => (valuesOf(part, 1)[0]! + 1) / 2;
 
-  /** The view with point `p` of the overlap, and how its tokens relate to it, least to most as 0 to 1. */
-  at(network: "teacher" | "student", p: number): AnnotatedImage {
-    const { training, run } = this.assembly;
-    const [views] = training.declarations.views;
-    const { rows, columns } = training.declarations.backbone.grid(views!.size);
-    const point = this.sample * POINTS.length + p;
-    const value = (part: "x" | "y") =>
-      (this.outputs[relationOutputs.view(this.relation, network, part)]![point]! + 1) / 2;
-    const tokens = rows * columns;
-    const all = this.outputs[relationOutputs.view(this.relation, network, "rows")] as Float32Array;
-    const own = all.subarray(point * tokens, (point + 1) * tokens);
-    const [least, most] = [Math.min(...own), Math.max(...own)];
-    const range = most > least ? most - least : 1;
-
-    const { size } = views!;
-    const bytes = size * size * run.channels;
-    const row = (network === "teacher" ? 0 : 1) * run.batchSize + this.sample;
-    const pixels = this.outputs[relationOutputs.pixels] as Float32Array;
-    return {
-      image: rgbImage(
-        pixels.subarray(row * bytes, (row + 1) * bytes).map((v) => 255 * v),
-        { width: size, height: size, channels: run.channels },
-      ),
-      light: { rows, columns, cells: Array.from(own, (v) => (v - least) / range) },
-      point: { x: value("x"), y: value("y") },
-    };
-  }
+  const bytes = size * size * run.channels;
+  const image = (network === "teacher" ? 0 : 1) * run.batchSize + sample;
+  const pixels = outputs[relationOutputs.pixels] as Float32Array;
+  return {
+    image: rgbImage(
+      pixels.subarray(image * bytes, (image + 1) * bytes).map((v) => 255 * v),
+      { width: size, height: size, channels: run.channels },
+    ),
+    light: { rows, columns, cells: Array.from(related, (v) => (v - least) / range) },
+    point: { x: share("x"), y: share("y") },
+  };
 }
