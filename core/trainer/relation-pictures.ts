@@ -1,5 +1,5 @@
 /** How points of a few images relate to the rest of two views of them: the teacher's view and the student's other. */
-import type { HostArray } from "../engine/engine.ts";
+import type { Feeds, HostArray, Program } from "../engine/engine.ts";
 import type { ViewBatch } from "../data/pipeline.ts";
 import { rgbImage, type AnnotatedImage } from "../report/images.ts";
 import type { RelationSample } from "../report/report-data.ts";
@@ -15,19 +15,29 @@ const POINTS = [
   [6, 6],
 ] as const;
 
-/**
- * For each relation along tokens, the first samples of the run's first batch whose two global views overlap. Nothing
- * is masked, no branch dropped. Empty where no plugin relates tokens.
- */
-export async function sampleRelations(assembly: Assembly, count: number): Promise<RelationSample[]> {
-  const { training, dataset, hooks } = assembly;
-  if (count === 0 || hooks.relation.taps.length === 0) return [];
-  const pipeline = assembly.pipeline();
-  try {
-    const batch = (await pipeline.batches(0).next()).value as ViewBatch;
-    const feeds = training.plainFeeds(batch, { step: 0, epoch: 0 });
-    const points = Int32Array.from(POINTS, ([row, column]) => row * SIDE + column);
-    const program = await training.engine.program("relations", training.traceRelations(feeds, SIDE, points));
+interface Prepared {
+  readonly batch: ViewBatch;
+  readonly feeds: Feeds;
+  readonly program: Program;
+}
+
+/** Pictures of the same samples and points whenever they are asked for: what changes is the networks. */
+export class RelationPictures {
+  private readonly assembly: Assembly;
+  private prepared: Promise<Prepared> | undefined;
+
+  constructor(assembly: Assembly) {
+    this.assembly = assembly;
+  }
+
+  /**
+   * For each relation along tokens, the first samples of the run's first batch whose two global views overlap. Nothing
+   * is masked, no branch dropped. Empty where no plugin relates tokens.
+   */
+  async sample(count: number): Promise<RelationSample[]> {
+    const { assembly } = this;
+    if (count === 0 || assembly.hooks.relation.taps.length === 0) return [];
+    const { batch, feeds, program } = await (this.prepared ??= prepare(assembly));
     const outputs = await program.run(feeds);
     const relations = Object.keys(outputs).flatMap((name) => /^(.*)\/overlaps$/.exec(name)?.[1] ?? []);
     return relations.flatMap((relation) => {
@@ -37,7 +47,7 @@ export async function sampleRelations(assembly: Assembly, count: number): Promis
         const shown: Shown = { assembly, outputs, relation, sample: b };
         return {
           relation,
-          name: dataset.item(batch.indices[b]!).id,
+          name: assembly.dataset.item(batch.indices[b]!).id,
           points: POINTS.map((_, p) => ({
             teacher: viewAt(shown, "teacher", p),
             student: viewAt(shown, "student", p),
@@ -45,8 +55,19 @@ export async function sampleRelations(assembly: Assembly, count: number): Promis
         };
       });
     });
+  }
+}
+
+async function prepare({ training, pipeline }: Assembly): Promise<Prepared> {
+  const batches = pipeline();
+  try {
+    const batch = (await batches.batches(0).next()).value as ViewBatch;
+    const feeds = training.plainFeeds(batch, { step: 0, epoch: 0 });
+    const points = Int32Array.from(POINTS, ([row, column]) => row * SIDE + column);
+    const trace = training.traceRelations(feeds, SIDE, points);
+    return { batch, feeds, program: await training.engine.program("relations", trace) };
   } finally {
-    await pipeline.close();
+    await batches.close();
   }
 }
 

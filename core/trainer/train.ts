@@ -12,7 +12,7 @@ import { assemble, type Assembly, type ResolvedPlugin } from "./assemble.ts";
 import { valuesFor, type Checkpoint } from "./checkpoint.ts";
 import { makeEvaluator, type RunEvaluator } from "./evaluate.ts";
 import { sampleViews } from "./preview.ts";
-import { sampleRelations } from "./relation-pictures.ts";
+import { RelationPictures } from "./relation-pictures.ts";
 import { StepClock } from "./step-clock.ts";
 import { stepOutputs, type StepKind } from "./step.ts";
 import type { StepOutcome } from "./training.ts";
@@ -119,6 +119,7 @@ class TrainRun {
   private readonly options: TrainOptions;
   private readonly observer: TrainObserver;
   private readonly logger: Logger;
+  private readonly relations: RelationPictures;
   private evaluator!: RunEvaluator;
   private evaluations: readonly EvalResult[] = [];
   private savedStep = -1;
@@ -131,6 +132,7 @@ class TrainRun {
     logger: Logger,
   ) {
     this.assembly = assembly;
+    this.relations = new RelationPictures(assembly);
     this.pipeline = pipeline;
     this.plugins = plugins;
     this.options = options;
@@ -277,7 +279,7 @@ class TrainRun {
 
   private async evaluate(step: number): Promise<void> {
     this.observer.status?.("evaluating");
-    this.observer.relations?.(await sampleRelations(this.assembly, this.assembly.config.report.samples));
+    this.observer.relations?.(await this.relations.sample(this.assembly.config.report.samples));
     const evaluation = await this.evaluator.evaluate();
     this.evaluations = evaluation.results;
     this.observer.evaluation?.(evaluation, this.progressAt(step));

@@ -3,7 +3,7 @@ import { silentLogger } from "../../../core/logger.ts";
 import type { ViewBatch } from "../../../core/data/pipeline.ts";
 import type { PluginUse } from "../../../core/plugin.ts";
 import { assemble, type Assembly } from "../../../core/trainer/assemble.ts";
-import { sampleRelations } from "../../../core/trainer/relation-pictures.ts";
+import { RelationPictures } from "../../../core/trainer/relation-pictures.ts";
 import { definePlugin, tf, z } from "../../../core/plugin.ts";
 import ibot from "../../../plugins/ibot/index.ts";
 import multiCrop from "../../../plugins/multi-crop/index.ts";
@@ -30,7 +30,7 @@ const first = definePlugin(
     }),
 )();
 
-describe("sampleRelations", () => {
+describe("RelationPictures", () => {
   const base = pictureFolder();
 
   async function withRun<T>(
@@ -53,7 +53,7 @@ describe("sampleRelations", () => {
 
   it("shows overlapping samples, the same point of the picture in both views, and light from 0 to 1", async () => {
     await withRun([tinyDino, pixelRelation()], async (assembly) => {
-      const samples = await sampleRelations(assembly, 3);
+      const samples = await new RelationPictures(assembly).sample(3);
       const pipeline = assembly.pipeline();
       const batch = (await pipeline.batches(0).next()).value as ViewBatch;
       await pipeline.close();
@@ -86,7 +86,7 @@ describe("sampleRelations", () => {
   });
 
   it("has most light where the relation says so", async () => {
-    const samples = await withRun([tinyDino, first], (assembly) => sampleRelations(assembly, 6));
+    const samples = await withRun([tinyDino, first], (assembly) => new RelationPictures(assembly).sample(6));
     const lit = samples.flatMap(({ points }) => points.flatMap(({ teacher, student }) => [teacher, student]));
     for (const { light } of lit) {
       const cells = Array.from(light!.cells);
@@ -102,18 +102,21 @@ describe("sampleRelations", () => {
       const { training, engine } = assembly;
       const values = async () => (await engine.save(training.state.variables)).map((v) => v.slice());
       const before = await values();
-      const samples = await sampleRelations(assembly, 2);
+      const pictures = new RelationPictures(assembly);
+      const samples = await pictures.sample(2);
       assert.deepEqual(await values(), before);
       // Without masks the student's relation does not depend on the mask token.
       const token = training.state.variables.find(({ name }) => name === "student/ibot.maskToken")!;
       await engine.load([[token, new Float32Array(token.size).fill(3)]]);
-      assert.deepEqual(await sampleRelations(assembly, 2), samples);
+      assert.deepEqual(await pictures.sample(2), samples);
     });
   });
 
   it("is empty without relations, and when no samples are asked for", async () => {
-    assert.deepEqual(await withRun([tinyDino], (assembly) => sampleRelations(assembly, 3)), []);
-    const none = await withRun([tinyDino, pixelRelation()], (assembly) => sampleRelations(assembly, 0));
+    assert.deepEqual(await withRun([tinyDino], (assembly) => new RelationPictures(assembly).sample(3)), []);
+    const none = await withRun([tinyDino, pixelRelation()], (assembly) =>
+      new RelationPictures(assembly).sample(0),
+    );
     assert.deepEqual(none, []);
   });
 });
