@@ -1,12 +1,9 @@
 /** The closed formula of flops.ts for a run's built-in plugins. */
 import type { Pass, ViewGroupSpec } from "../core/contexts.ts";
 import { ProjectionMlp, PrototypeLayer } from "../core/heads/projection-head.ts";
-import type { Assembly } from "../core/trainer/assemble.ts";
+import type { Assembly, ResolvedPlugin } from "../core/trainer/assemble.ts";
 import { STUDENT, type PassDeclaration } from "../core/trainer/declarations.ts";
 import { stepFlops, type FlopsHead, type FlopsRelation } from "./flops.ts";
-
-/** SERE's points per side of an overlap. */
-const OVERLAP_SIDE = { global: 13, local: 6 };
 
 const known = ["multi-crop", "dino", "ibot", "pixel-relation", "channel-relation"];
 
@@ -16,9 +13,10 @@ const known = ["multi-crop", "dino", "ibot", "pixel-relation", "channel-relation
  */
 export function methodFlops(
   { training, config, run }: Assembly,
-  plugins: readonly string[],
+  resolved: readonly ResolvedPlugin[],
   masked: number,
 ): number {
+  const plugins = resolved.map(({ definition }) => definition.manifest.name);
   const unknown = plugins.filter((name) => !known.includes(name));
   if (unknown.length > 0) throw new Error(`the FLOPs of ${unknown.join(", ")} are not known`);
   const { declarations } = training;
@@ -51,6 +49,8 @@ export function methodFlops(
     project([mlp, prototypes], masked, true);
   }
   const relations: FlopsRelation[] = [];
+  const relation = resolved.find(({ definition }) => definition.manifest.name === "pixel-relation");
+  const { overlapSide } = (relation?.options ?? {}) as { overlapSide: { global: number; local: number } };
   for (const plugin of plugins.filter((name) => name.endsWith("-relation"))) {
     for (const pass of passes) {
       const trained = pass.network.name === STUDENT;
@@ -87,7 +87,7 @@ export function methodFlops(
       .filter(({ group }) => !trained || group === pass.views.group)
       .map(({ group, count }) => {
         const same = group === teacher.views.group;
-        const side = OVERLAP_SIDE[same ? "global" : "local"];
+        const side = overlapSide[same ? "global" : "local"];
         const pairs = teacher.views.count * (same ? count - 1 : count);
         return {
           matrices: pairs * batch,

@@ -151,7 +151,7 @@ const seconds = median(steps);
 const names = plugins.map((p) => p.definition.manifest.name);
 const cells = Array.from(training.maskCells("global", batch, progress) ?? []);
 const masked = cells.filter((cell) => cell !== 0).length;
-const flops = methodFlops(assembly, names, masked);
+const flops = methodFlops(assembly, plugins, masked);
 const flopsPerSecond = flops / seconds;
 const peakFlopsPerSecond = peak.flops / median(peaks);
 const result = {

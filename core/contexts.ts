@@ -189,6 +189,8 @@ export interface SetupContext {
   ): VariableHandle;
   /** A shared module; the name is global, without the plugin's prefix. */
   head(name: string, module: HeadModule): HeadHandle;
+  /** The spec of a head that a plugin before this one declared. */
+  headSpec(name: string): HeadModule["spec"] | undefined;
   schedule(name: string, at: (progress: Progress) => number): ScheduleHandle;
   input(
     name: string,
@@ -200,11 +202,12 @@ export interface SetupContext {
   ): InputHandle;
   /**
    * Draws masks over the patches of a view group. `sample` gives [count * B, N], view-major, not 0 where masked, and
-   * masks at most `most` patches of an image. `relata preview` and the report show them.
+   * masks at most `most` patches of an image. Nothing is masked before `startEpoch` (default 0). `relata preview` and
+   * the report show masks.
    */
   mask(
     group: string,
-    spec: { most: number; sample: (context: SamplerContext) => ArrayLike<number> },
+    spec: { most: number; startEpoch?: number; sample: (context: SamplerContext) => ArrayLike<number> },
   ): MaskHandle;
   phase<T extends PhaseValue>(name: string, at: (epoch: number) => T): PhaseHandle<T>;
   /** Updates of these variables happen only while the schedule is not 0; otherwise value, moments and count stay. */
@@ -237,7 +240,8 @@ export interface StepContext {
   readonly batch: BatchStatistics;
   /** A declared schedule (scalar) or input as a tensor. */
   value(handle: ScheduleHandle | InputHandle): Tensor;
-  masked(handle: MaskHandle): MaskedPatches;
+  /** The step's masks; undefined before their first epoch. */
+  masked(handle: MaskHandle): MaskedPatches | undefined;
   /** A variable as the network reads it (default: the student). */
   read(variable: VariableHandle, network?: Network): Tensor;
   /** Runs a head on rows [R, in] with the network's weights. */
@@ -317,7 +321,10 @@ export type CrossView = (
 export interface ComparedPairs {
   readonly teacher: Pass;
   readonly student: Pass;
-  /** [n] 1 where the two crops overlap, else 0; null for relations that are compared without alignment. */
+  /**
+   * [n] 1 where the two crops overlap, else 0; null for relations that are compared without alignment. Aligned matrices
+   * lie by teacher view, sample and other view.
+   */
   readonly overlaps: Tensor1D | null;
 }
 

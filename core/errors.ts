@@ -242,8 +242,8 @@ export const errors = {
   ),
   relationMissing: coded(
     "RELATION_MISSING",
-    (plugin: string, relation: string, known: readonly string[]) => ({
-      message: `plugin "${plugin}" compares the relation "${relation}"; ${known.length > 0 ? `there is ${known.join(", ")}` : "nobody adds any"}`,
+    (plugin: string, relation: string, network: string, known: readonly string[]) => ({
+      message: `plugin "${plugin}" compares the relation "${relation}", which no pass of the ${network} has; ${known.length > 0 ? `there is ${known.join(", ")}` : "nobody adds any"}`,
       fix: "add it in the relation hook, for teacher and student",
     }),
   ),

@@ -23,6 +23,8 @@ export const L2 = 1;
 /** A step that promises less than this per row is the last. */
 const TOLERANCE = 1e-11;
 const MOST_STEPS = 100;
+/** Curvature per row that the bias has at least; it changes the steps, not the optimum. */
+const DAMPING = 1e-9;
 /** More rows than this start from the optimum of every eighth, which is near: most steps cost an eighth then. */
 const MANY_ROWS = 8192;
 const THIN = 8;
@@ -64,12 +66,18 @@ interface Problem {
 function minimise(problem: Problem): Float64Array {
   const { features, l2 } = problem;
   const { count, dim } = features;
-  let at = count > MANY_ROWS ? minimise(thinned(problem)) : new Float64Array(dim + 1);
+  const few = count > MANY_ROWS ? thinned(problem) : undefined;
+  // Rows of one class alone have no optimum: they would start the others from far away.
+  const total = few?.targets.reduce((sum, y) => sum + y, 0) ?? 0;
+  const starts = few !== undefined && total > 0 && total < few.targets.length;
+  let at = starts ? minimise(few) : new Float64Array(dim + 1);
   let { scores, objective } = evaluate(problem, at);
   for (let i = 0; i < MOST_STEPS; i++) {
     const { gradient, curvature } = derivatives(problem, at, scores);
     const hessian = weightedGram(features, { ...problem, weights: curvature });
     for (let d = 0; d < dim; d++) hessian[d * (dim + 1) + d]! += l2;
+    // Where every row is certain the bias has no curvature left.
+    hessian[(dim + 1) ** 2 - 1]! += DAMPING * count;
     const step = choleskySolve(hessian, gradient);
     const promised = step.reduce((sum, value, d) => sum + value * gradient[d]!, 0);
     // Far from the optimum a whole step may overshoot.

@@ -15,6 +15,7 @@ import type {
   RelationContext,
   SetupContext,
 } from "../contexts.ts";
+import { errors } from "../errors.ts";
 import { batchNorm } from "../math/batch-norm.ts";
 import { linear } from "../math/linear.ts";
 import type { Parameters, ParameterSpec } from "../parameters.ts";
@@ -78,19 +79,28 @@ export class RelationHeads {
   private readonly head: RelationModules;
   private readonly localHead: RelationModules;
 
-  /** Declares `<plugin>.head` and, where there are other views, `<plugin>.localHead`. Throws VIEW_GROUP_MISSING. */
+  /**
+   * Asks for the patch tokens of the teacher's global views and of all of the student's, and declares `<plugin>.head`
+   * and, where there are other views, `<plugin>.localHead`.
+   *
+   * @throws VIEW_GROUP_MISSING, and NO_VIEW_PAIRS for a single view
+   */
   constructor(setup: SetupContext, plugin: string, globalViews: string) {
     const dim = setup.backbone.embedDim;
-    setup.viewGroup(globalViews);
+    const { count } = setup.viewGroup(globalViews);
+    const hasOthers = setup.views.some(({ group }) => group !== globalViews);
+    if (count === 1 && !hasOthers) throw errors.noViewPairs(plugin, globalViews);
     const declare = (name: string, studentOnly: boolean): RelationModules => ({
       projection: setup.head(`${plugin}.${name}.projection`, new RelationProjection({ dim, studentOnly })),
       predictor: setup.head(`${plugin}.${name}.predictor`, new RelationPredictor({ dim })),
     });
     this.student = setup.network("student");
     this.teacher = setup.network("teacher");
+    const outputs = { patches: true };
+    setup.pass({ network: this.teacher, views: globalViews, outputs });
+    for (const { group } of setup.views) setup.pass({ network: this.student, views: group, outputs });
     this.globalViews = globalViews;
     this.head = declare("head", false);
-    const hasOthers = setup.views.some(({ group }) => group !== globalViews);
     this.localHead = hasOthers ? declare("localHead", true) : this.head;
   }
 
@@ -101,8 +111,8 @@ export class RelationHeads {
   features({ pass, patchTokens, apply }: RelationContext): tf.Tensor3D | undefined {
     const { network, views, unmasked } = pass;
     const isGlobal = views.group === this.globalViews;
-    const isStudent = network === this.student && !unmasked;
-    if (!isStudent && !(network === this.teacher && isGlobal)) return undefined;
+    const isStudent = network === this.student;
+    if (unmasked || !(isStudent || (network === this.teacher && isGlobal))) return undefined;
     const { projection, predictor } = isGlobal ? this.head : this.localHead;
     const [batch, count, dim] = patchTokens.shape;
     const z = apply(projection, network, tf.reshape(patchTokens, [batch * count, dim]));
@@ -149,7 +159,8 @@ function normReluTracked(
   update(`${name}.running_mean`, (running) => blend(running, mean));
   update(`${name}.running_var`, (running) => {
     const count = batch.sum(tf.scalar(rows.shape[0]));
-    return blend(running, tf.mul(variance, tf.div(count, tf.sub(count, 1))));
+    // One row alone varies by nothing.
+    return blend(running, tf.mul(variance, tf.div(count, tf.maximum(tf.sub(count, 1), 1))));
   });
   return tf.relu(y);
 }

@@ -3,6 +3,11 @@ import { accelerated } from "./accelerate.ts";
 import { float32 } from "./ambient.ts";
 import { withGradient } from "./with-gradient.ts";
 
+/** softmax(logits / temperature) over the last axis, in float32: what a teacher's relation or logits are compared as. */
+export function temperedSoftmax<T extends tf.Tensor>(logits: T, temperature: number | tf.Tensor): T {
+  return float32(() => tf.softmax(tf.div(logits, temperature)));
+}
+
 /**
  * Cross-entropy of each row, in float32, without a gradient to the labels:
  *

@@ -12,7 +12,7 @@ import { withGradient } from "./with-gradient.ts";
 export function permuteRows<T extends tf.Tensor>(x: T, order: Int32Array): T {
   const inverse = new Int32Array(order.length).fill(-1);
   order.forEach((row, i) => (inverse[row] = i));
-  if (order.length !== x.shape[0] || inverse.includes(-1) || inverse.length !== order.length) {
+  if (order.length !== x.shape[0] || inverse.includes(-1)) {
     throw new Error(`permuteRows: ${order.length} indices are no permutation of the rows of [${x.shape}]`);
   }
   const take = (rows: tf.Tensor, by: Int32Array) => tf.gather(rows, constant(by, [by.length]));

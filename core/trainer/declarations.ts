@@ -29,7 +29,7 @@ import type {
 import { errors } from "../errors.ts";
 import { currentScope, pluginOf } from "../scopes.ts";
 import { asPlugin } from "./as-plugin.ts";
-import { maskedRows, type MaskDeclaration } from "./masks.ts";
+import { maskedRows, mostMaskedOf, type MaskDeclaration } from "./masks.ts";
 
 /** A weight of the student, with a twin in each following network unless it is the student's alone. */
 export interface ParameterDeclaration extends VariableHandle {
@@ -221,6 +221,10 @@ export class Declarations implements SetupContext {
     return head;
   }
 
+  headSpec(name: string): HeadModule["spec"] | undefined {
+    return this.heads.get(name)?.module.spec;
+  }
+
   schedule(name: string, at: (progress: Progress) => number): ScheduleHandle {
     return this.add(this.schedules, { name: this.qualified(name), at: this.blaming("schedule", at) });
   }
@@ -247,7 +251,11 @@ export class Declarations implements SetupContext {
 
   mask(
     group: string,
-    { most, sample }: { most: number; sample: (context: SamplerContext) => ArrayLike<number> },
+    {
+      most,
+      startEpoch = 0,
+      sample,
+    }: { most: number; startEpoch?: number; sample: (context: SamplerContext) => ArrayLike<number> },
   ): MaskHandle {
     const views = this.viewGroup(group);
     const { rows, columns } = this.gridOf(views);
@@ -255,25 +263,25 @@ export class Declarations implements SetupContext {
     const known = this.masks.get(group);
     if (known) throw errors.maskConflict(group, known.owner, plugin);
     const images = views.count * this.run.batchSize;
-    const patches = images * rows * columns;
-    const capacity = images * Math.min(most, rows * columns);
+    const patches = rows * columns;
     const name = `mask.${group}`;
     const input = this.input(name, {
       shape: [null],
       dtype: "int32",
       sample: (context) => {
         const cells = sample(context);
-        if (cells.length !== patches) {
-          throw errors.maskInvalid(plugin, group, `${cells.length} cells for ${patches} patches`);
+        if (cells.length !== images * patches) {
+          throw errors.maskInvalid(plugin, group, `${cells.length} cells for ${images * patches} patches`);
         }
-        const masked = maskedRows(cells, capacity);
-        if (masked.length > capacity) {
-          throw errors.maskInvalid(plugin, group, `more than ${most} patches of an image masked`);
+        const largest = mostMaskedOf(cells, patches);
+        if (largest > most) {
+          throw errors.maskInvalid(plugin, group, `${largest} patches of an image, of at most ${most}`);
         }
-        return masked;
+        return maskedRows(cells, images, most);
       },
     });
-    const mask = { name: input.name, group, owner: plugin, patches, sample };
+    const started = this.phase(`${name}.started`, (epoch) => epoch >= startEpoch);
+    const mask = { name: input.name, group, owner: plugin, patches, started, sample };
     this.masks.set(group, mask);
     return mask;
   }

@@ -1,9 +1,11 @@
 /** How points of a few images relate to the rest of two views of them: the teacher's view and the student's other. */
+import type { ViewGroupSpec } from "../contexts.ts";
 import type { Feeds, HostArray, Program } from "../engine/engine.ts";
 import type { ViewBatch } from "../data/pipeline.ts";
 import { rgbImage, type AnnotatedImage } from "../report/images.ts";
 import type { RelationSample } from "../report/report-data.ts";
 import type { Assembly } from "./assemble.ts";
+import { TEACHER } from "./declarations.ts";
 import { relationOutputs } from "./relation-rows.ts";
 
 /** Points per side of the grid over the overlap that the shown points are on. */
@@ -17,6 +19,9 @@ const POINTS = [
 
 interface Prepared {
   readonly batch: ViewBatch;
+  readonly views: ViewGroupSpec;
+  /** Indices in the batch. */
+  readonly samples: Int32Array;
   readonly feeds: Feeds;
   readonly program: Program;
 }
@@ -24,27 +29,32 @@ interface Prepared {
 /** Pictures of the same samples and points whenever they are asked for: what changes is the networks. */
 export class RelationPictures {
   private readonly assembly: Assembly;
-  private prepared: Promise<Prepared> | undefined;
+  private readonly count: number;
+  private prepared: Promise<Prepared | undefined> | undefined;
 
-  constructor(assembly: Assembly) {
+  /** Of at most `count` samples. */
+  constructor(assembly: Assembly, count: number) {
     this.assembly = assembly;
+    this.count = count;
   }
 
   /**
    * For each relation along tokens, the first samples of the run's first batch whose two global views overlap. Nothing
    * is masked, no branch dropped. Empty where no plugin relates tokens.
    */
-  async sample(count: number): Promise<RelationSample[]> {
-    const { assembly } = this;
+  async sample(): Promise<RelationSample[]> {
+    const { assembly, count } = this;
     if (count === 0 || assembly.hooks.relation.taps.length === 0) return [];
-    const { batch, feeds, program } = await (this.prepared ??= prepare(assembly));
+    const prepared = await (this.prepared ??= prepare(assembly, count));
+    if (!prepared) return [];
+    const { batch, views, samples, feeds, program } = prepared;
     const outputs = await program.run(feeds);
-    const relations = Object.keys(outputs).flatMap((name) => /^(.*)\/overlaps$/.exec(name)?.[1] ?? []);
-    return relations.flatMap((relation) => {
-      const overlaps = [...outputs[relationOutputs.overlaps(relation)]!];
-      const samples = overlaps.flatMap((hit, b) => (hit === 1 ? [b] : [])).slice(0, count);
-      return samples.map((b): RelationSample => {
-        const shown: Shown = { assembly, outputs, relation, sample: b };
+    const relations = Object.keys(outputs).flatMap((name) => /^(.*)\/teacher\/rows$/.exec(name)?.[1] ?? []);
+    // Plugins that relate channels alone have nothing to show at the next evaluation either.
+    if (relations.length === 0) this.prepared = Promise.resolve(undefined);
+    return relations.flatMap((relation) =>
+      [...samples].map((b, sample): RelationSample => {
+        const shown: Shown = { assembly, views, outputs, relation, sample, samples: samples.length };
         return {
           relation,
           name: assembly.dataset.item(batch.indices[b]!).id,
@@ -53,30 +63,49 @@ export class RelationPictures {
             student: viewAt(shown, "student", p),
           })),
         };
-      });
-    });
+      }),
+    );
   }
 }
 
-async function prepare({ training, pipeline }: Assembly): Promise<Prepared> {
+async function prepare({ training, pipeline }: Assembly, count: number): Promise<Prepared | undefined> {
+  const { views: groups, passes } = training.declarations;
+  const taught = [...passes.values()].filter(({ network }) => network.name === TEACHER);
+  const views = groups.find((own) => own.count > 1 && taught.some((pass) => pass.views === own));
+  if (!views) return undefined;
   const batches = pipeline();
   try {
     const batch = (await batches.batches(0).next()).value as ViewBatch;
+    const samples = Int32Array.from(overlapping(batch, views.group).slice(0, count));
+    if (samples.length === 0) return undefined;
     const feeds = training.plainFeeds(batch, { step: 0, epoch: 0 });
     const points = Int32Array.from(POINTS, ([row, column]) => row * SIDE + column);
-    const trace = training.traceRelations(feeds, SIDE, points);
-    return { batch, feeds, program: await training.engine.program("relations", trace) };
+    const trace = training.traceRelations(feeds, { group: views.group, samples, points, side: SIDE });
+    return { batch, views, samples, feeds, program: await training.engine.program("relations", trace) };
   } finally {
     await batches.close();
   }
 }
 
+/** Samples whose first two views of a group share something. */
+function overlapping({ indices, rects }: ViewBatch, group: string): number[] {
+  const rectOf = (row: number) =>
+    [...rects.get(group)!.subarray(5 * row, 5 * row + 4)] as [number, number, number, number];
+  return Array.from(indices.keys()).filter((b) => {
+    const [ax, ay, aw, ah] = rectOf(b);
+    const [bx, by, bw, bh] = rectOf(indices.length + b);
+    return Math.max(ax, bx) < Math.min(ax + aw, bx + bw) && Math.max(ay, by) < Math.min(ay + ah, by + bh);
+  });
+}
+
 interface Shown {
   readonly assembly: Assembly;
+  readonly views: ViewGroupSpec;
   readonly outputs: Readonly<Record<string, HostArray>>;
   readonly relation: string;
-  /** Index in the batch. */
+  /** Which of the shown samples, and how many there are. */
   readonly sample: number;
+  readonly samples: number;
 }
 
 /**
@@ -86,7 +115,7 @@ interface Shown {
 function viewAt(shown: Shown, network: "teacher" | "student", p: number): AnnotatedImage {
   const { outputs, relation, sample } = shown;
   const { training, run } = shown.assembly;
-  const { size } = training.declarations.views[0]!;
+  const { size } = shown.views;
   const { rows, columns } = training.declarations.backbone.grid(size);
   const point = sample * POINTS.length + p;
   const valuesOf = (part: "rows" | "x" | "y", each: number) =>
@@ -101,7 +130,7 @@ function viewAt(shown: Shown, network: "teacher" | "student", p: number): Annota
   const share = (part: "x" | "y") => (valuesOf(part, 1)[0]! + 1) / 2;
 
   const bytes = size * size * run.channels;
-  const image = (network === "teacher" ? 0 : 1) * run.batchSize + sample;
+  const image = (network === "teacher" ? 0 : 1) * shown.samples + sample;
   const pixels = outputs[relationOutputs.pixels] as Float32Array;
   return {
     image: rgbImage(

@@ -77,13 +77,14 @@ export class Relations {
     return (name, compare, options = {}) => {
       const teachers = this.holders(name, options.teacher ?? TEACHER);
       const students = this.holders(name, STUDENT);
-      const comparisons = teachers.flatMap((teacher) =>
-        students.flatMap((student) => {
+      const comparisons = teachers.flatMap((teacher) => {
+        const targets = new Targets(teacher, options);
+        return students.flatMap((student) => {
           const [a, b] = [asTokenRelation(teacher), asTokenRelation(student)];
           if (a && b) return compareAligned(a, b, step, compare, options);
-          return compareAsTheyAre(teacher, student, compare, options);
-        }),
-      );
+          return compareAsTheyAre(teacher, student, targets, compare);
+        });
+      });
       if (comparisons.length === 0)
         throw errors.noViewPairs(pluginOf(currentScope()), teachers[0]!.pass.views.group);
       return options.disjoint === "skip"
@@ -105,7 +106,8 @@ export class Relations {
   /** The network's passes that hold the relation. Throws RELATION_MISSING. */
   private holders(name: string, network: string): Held[] {
     const holders = this.heldBy(name, network);
-    if (holders.length === 0) throw errors.relationMissing(pluginOf(currentScope()), name, this.names);
+    if (holders.length === 0)
+      throw errors.relationMissing(pluginOf(currentScope()), name, network, this.names);
     return holders;
   }
 
@@ -149,42 +151,61 @@ function compareAligned(
   const pairs = viewPairs(teacher.pass, student.pass);
   if (pairs.length === 0) return [];
   const side = teacher.pass.views.group === student.pass.views.group ? overlapSide.global : overlapSide.local;
-  const a = sampleOverlaps(teacher, student.pass, pairs.map(({ t, s }) => ({ own: t, other: s })), side, step); // prettier-ignore
-  const b = sampleOverlaps(student, teacher.pass, pairs.map(({ t, s }) => ({ own: s, other: t })), side, step); // prettier-ignore
+  const ofTeacher = pairs.map(({ t, s }) => ({ own: t, other: s }));
+  const ofStudent = pairs.map(({ t, s }) => ({ own: s, other: t }));
+  const a = sampleOverlaps(teacher, student.pass, ofTeacher, side, step);
+  const b = sampleOverlaps(student, teacher.pass, ofStudent, side, step);
+  // Both lie by their own views; the student's are brought into the teacher's order.
+  const order = new Int32Array(pairs.length * step.batchSize);
+  const studentRows = pairRows(ofStudent, step.batchSize);
+  pairRows(ofTeacher, step.batchSize).forEach((row, i) => (order[row] = studentRows[i]!));
   const values = compare(
     target(tokenMatrices(a.features, teacher.relation)),
-    tokenMatrices(b.features, student.relation),
+    tokenMatrices(permuteRows(b.features, order), student.relation),
     { teacher: teacher.pass, student: student.pass, overlaps: a.overlaps },
   );
   return [{ values, matrices: pairs.length * step.batchSize, pairs: 1, overlaps: a.overlaps }];
 }
 
+interface ViewPair {
+  readonly own: number;
+  readonly other: number;
+}
+
 /**
- * One side's features on the overlaps of all pairs, [P * B, g * g, C] in the order of the pairs, and whether there is
- * an overlap, [P * B]. Every view must be in equally many pairs.
+ * Where pair p of sample b lies when rows go by own view, sample, and pair of the view: [P * B], by p and b. Every view
+ * must be in equally many pairs.
+ */
+function pairRows(pairs: readonly ViewPair[], batchSize: number): Int32Array {
+  const views = new Set(pairs.map(({ own }) => own)).size;
+  const crops = pairs.length / views;
+  const seen = new Map<number, number>();
+  const rows = new Int32Array(pairs.length * batchSize);
+  pairs.forEach(({ own }, p) => {
+    const crop = seen.get(own) ?? 0;
+    seen.set(own, crop + 1);
+    for (let b = 0; b < batchSize; b++) rows[p * batchSize + b] = (own * batchSize + b) * crops + crop;
+  });
+  return rows;
+}
+
+/**
+ * One side's features on the overlaps of all pairs, [P * B, g * g, C], and whether there is an overlap, [P * B]; both in
+ * the order of `pairRows`: a view is sampled for all its pairs together.
  */
 function sampleOverlaps(
   { pass, relation }: Held<TokenRelation>,
   otherPass: Pass,
-  pairs: readonly { own: number; other: number }[],
+  pairs: readonly ViewPair[],
   side: number,
   { batchSize, rects }: RelationStep,
 ): { features: tf.Tensor3D; overlaps: tf.Tensor1D } {
-  // A view is sampled for all its pairs together: rows lie by view, sample, pair of the view.
-  const crops = pairs.length / pass.views.count;
   const own = new Int32Array(pairs.length * batchSize);
   const other = new Int32Array(own.length);
-  const order = new Int32Array(own.length);
-  const seen = new Map<number, number>();
-  pairs.forEach((pair, p) => {
-    const crop = seen.get(pair.own) ?? 0;
-    seen.set(pair.own, crop + 1);
-    for (let b = 0; b < batchSize; b++) {
-      const row = (pair.own * batchSize + b) * crops + crop;
-      own[row] = pair.own * batchSize + b;
-      other[row] = pair.other * batchSize + b;
-      order[p * batchSize + b] = row;
-    }
+  pairRows(pairs, batchSize).forEach((row, i) => {
+    const pair = pairs[Math.floor(i / batchSize)]!;
+    own[row] = pair.own * batchSize + (i % batchSize);
+    other[row] = pair.other * batchSize + (i % batchSize);
   });
   const rectsOf = (views: Pass, rows: Int32Array) =>
     tf.gather(rects(views.views.group), constant<tf.Rank.R1>(rows, [rows.length]));
@@ -193,44 +214,68 @@ function sampleOverlaps(
     gridA: pass.grid,
     gridB: otherPass.grid,
   });
-  return {
-    features: permuteRows(sampleFeatures(relation.features, sampling.a), order),
-    overlaps: permuteRows(sampling.hit, order),
-  };
+  return { features: sampleFeatures(relation.features, sampling.a), overlaps: sampling.hit };
 }
 
 /** [n, T, D] -> scale * f f^T per head, [n, h, T, T] */
 function tokenMatrices(features: tf.Tensor3D, { heads, scale }: TokenRelation): tf.Tensor {
-  return float32(() => {
+  return scaled(features, scale, (f) => {
     const [n, count, width] = features.shape;
-    const perHead = tf.transpose(tf.reshape(features, [n, count, heads, width / heads]), [0, 2, 1, 3]);
-    return tf.mul(gram(perHead), scale);
+    return gram(tf.transpose(tf.reshape(f, [n, count, heads, width / heads]), [0, 2, 1, 3]));
+  });
+}
+
+/** scale * product(f): the features are fewer than the products, so they are scaled, by the root. */
+function scaled(features: tf.Tensor, scale: number, product: (f: tf.Tensor) => tf.Tensor): tf.Tensor {
+  return float32(() => {
+    const root = Math.sqrt(Math.abs(scale));
+    const products = product(root === 1 ? features : tf.mul(features, root));
+    return scale < 0 ? tf.neg(products) : products;
   });
 }
 
 // --- as they are -------------------------------------------------------------------------------------------
 
-/** View by view of the student; its teachers together where the comparison is linear in them. */
-function compareAsTheyAre(
-  teacher: Held,
-  student: Held,
-  compare: Compare,
-  { target = (x) => x, linear = false }: CrossViewOptions,
-): Comparison[] {
+/** What the views of one teacher pass are compared as, each made when first wanted. */
+class Targets {
+  private readonly teacher: Held;
+  private readonly options: CrossViewOptions;
+  private views: readonly tf.Tensor[] | undefined;
+  private readonly means = new Map<string, tf.Tensor>();
+
+  constructor(teacher: Held, options: CrossViewOptions) {
+    this.teacher = teacher;
+    this.options = options;
+  }
+
+  /** Those of some views, or their mean where the comparison is linear in them. */
+  of(views: readonly number[]): tf.Tensor[] {
+    const { target = (x) => x, linear = false } = this.options;
+    this.views ??= matricesByView(this.teacher).map((matrices) => target(matrices));
+    const own = views.map((view) => this.views![view]!);
+    if (!linear || own.length === 1) return own;
+    const key = views.join();
+    const mean = this.means.get(key) ?? tf.div(tf.addN(own), own.length);
+    this.means.set(key, mean);
+    return [mean];
+  }
+}
+
+/** View by view of the student. */
+function compareAsTheyAre(teacher: Held, student: Held, targets: Targets, compare: Compare): Comparison[] {
   const pairs = viewPairs(teacher.pass, student.pass);
-  const targets = matricesByView(teacher).map((matrices) => target(matrices));
   return matricesByView(student).flatMap((matrices, view): Comparison[] => {
-    const own = pairs.filter(({ s }) => s === view).map(({ t }) => targets[t]!);
-    if (own.length === 0) return [];
-    const merged = linear && own.length > 1 ? [tf.div(tf.addN(own), own.length)] : own;
-    return merged.map((teachers) => ({
+    const views = pairs.filter(({ s }) => s === view).map(({ t }) => t);
+    if (views.length === 0) return [];
+    const own = targets.of(views);
+    return own.map((teachers) => ({
       values: compare(teachers, matrices, {
         teacher: teacher.pass,
         student: student.pass,
         overlaps: null,
       }),
       matrices: matrices.shape[0]!,
-      pairs: own.length / merged.length,
+      pairs: views.length / own.length,
       overlaps: null,
     }));
   });
@@ -245,7 +290,7 @@ function matricesByView({ pass, relation }: Held): tf.Tensor[] {
   return views(features).map((own) =>
     axis === "token"
       ? tokenMatrices(own as tf.Tensor3D, relation as TokenRelation)
-      : float32(() => tf.mul(columnGram(own), scale)),
+      : scaled(own, scale, columnGram),
   );
 }
 

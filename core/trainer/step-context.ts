@@ -84,8 +84,9 @@ export class TraceContext implements StepContext {
     return this.input(handle.name, shape, handle.dtype);
   };
 
-  readonly masked = ({ name, group }: MaskHandle): MaskedPatches => {
-    const patches = this.declarations.masks.get(group)!.patches;
+  readonly masked = ({ name, group }: MaskHandle): MaskedPatches | undefined => {
+    const { patches, started } = this.declarations.masks.get(group)!;
+    if (!this.phase(started)) return undefined;
     const images = this.declarations.viewGroup(group).count * this.run.batchSize;
     const drawn = () => this.value({ name, shape: [null], dtype: "int32" });
     const rows = this.remember(`mask/${name}/rows`, () => tf.maximum(drawn(), tf.scalar(0, "int32")));
@@ -93,7 +94,7 @@ export class TraceContext implements StepContext {
       tf.cast(tf.greaterEqual(drawn(), tf.scalar(0, "int32")), "float32"),
     );
     const cells = this.remember(`mask/${name}/cells`, () =>
-      tf.reshape(tf.unsortedSegmentSum(used, rows as tf.Tensor1D, patches), [images, -1]),
+      tf.reshape(tf.unsortedSegmentSum(used, rows as tf.Tensor1D, images * patches), [images, patches]),
     );
     return { cells, rows, used } as MaskedPatches;
   };

@@ -157,6 +157,7 @@ class StepTrace {
         const value: unknown = Reflect.get(target, property, target);
         if (value instanceof tf.Tensor) return stopGradient(value);
         if (property === "block") return (index: number) => stopGradient(target.block(index));
+        if (property === "norm") return (rows: tf.Tensor2D) => stopGradient(target.norm(rows));
         return value;
       },
     });

@@ -132,7 +132,7 @@ class TrainRun {
     logger: Logger,
   ) {
     this.assembly = assembly;
-    this.relations = new RelationPictures(assembly);
+    this.relations = new RelationPictures(assembly, assembly.config.report.samples);
     this.pipeline = pipeline;
     this.plugins = plugins;
     this.options = options;
@@ -279,7 +279,7 @@ class TrainRun {
 
   private async evaluate(step: number): Promise<void> {
     this.observer.status?.("evaluating");
-    this.observer.relations?.(await this.relations.sample(this.assembly.config.report.samples));
+    this.observer.relations?.(await this.relations.sample());
     const evaluation = await this.evaluator.evaluate();
     this.evaluations = evaluation.results;
     this.observer.evaluation?.(evaluation, this.progressAt(step));

@@ -5,6 +5,7 @@
 import type { Backbone } from "../backbone.ts";
 import type {
   InputShape,
+  Network,
   Progress,
   RunInfo,
   SamplerContext,
@@ -24,7 +25,7 @@ import { cosineSchedule } from "./schedule.ts";
 import { ModelState } from "./state.ts";
 import { inputNames, type Variant } from "./step-context.ts";
 import { traceViews } from "./forward.ts";
-import { traceRelations } from "./relation-rows.ts";
+import { traceRelations, type ShownPoints } from "./relation-rows.ts";
 import { stepOutputs, traceStep, type StepKind, type StepParts } from "./step.ts";
 
 export interface TrainingSettings {
@@ -115,16 +116,23 @@ export class Training {
     await engine.load([...parts.accumulators.values()].map((v) => [v, new Float32Array(v.size)] as const));
   }
 
+  private phasesAt(epoch: number): Variant["phases"] {
+    const phases = [...this.declarations.phases.values()];
+    return Object.fromEntries(phases.map(({ name, at }) => [name, at(epoch)]));
+  }
+
   /** The structure of a step: the phases of its epoch, and how many rows are fed to inputs that vary in size. */
   variantOf(epoch: number, feeds: Feeds): Variant {
-    const { phases, inputs } = this.declarations;
+    const { inputs, masks } = this.declarations;
+    const phases = this.phasesAt(epoch);
+    // Masks that have not started are not read.
+    const unread = [...masks.values()].flatMap(({ name, started }) => (phases[started.name] ? [] : [name]));
+    const varying = [...inputs.values()].filter(
+      ({ name, shape }) => shape[0] === null && !unread.includes(name),
+    );
     return {
-      phases: Object.fromEntries([...phases.values()].map(({ name, at }) => [name, at(epoch)])),
-      rows: Object.fromEntries(
-        [...inputs.values()]
-          .filter(({ shape }) => shape[0] === null)
-          .map(({ name, shape }) => [name, rowsOf(name, shape, feeds[name]!)]),
-      ),
+      phases,
+      rows: Object.fromEntries(varying.map(({ name, shape }) => [name, rowsOf(name, shape, feeds[name]!)])),
     };
   }
 
@@ -147,8 +155,8 @@ export class Training {
   }
 
   /** A program body that gives how points of an overlap relate to all tokens, and changes nothing. */
-  traceRelations(feeds: Feeds, side: number, points: Int32Array): Trace {
-    return traceRelations(this.parts, this.variantOf(0, feeds), side, points);
+  traceRelations(feeds: Feeds, shown: ShownPoints): Trace {
+    return traceRelations(this.parts, this.variantOf(0, feeds), shown);
   }
 
   /** Traces every captured program again. Throws FROZEN_VALUE where a plugin's host state leaked into it. */
@@ -218,10 +226,11 @@ export class Training {
     return feeds;
   }
 
-  /** The masks of a view group at a step, [count * B, N], not 0 where masked; undefined where nothing masks it. */
+  /** The masks of a view group at a step, [count * B, N], not 0 where masked; undefined where nothing is masked. */
   maskCells(group: string, batch: ViewBatch, progress: Progress): ArrayLike<number> | undefined {
     const mask = this.declarations.masks.get(group);
-    return mask?.sample(this.samplerContext(mask.name, batch, progress));
+    if (!mask || !this.phasesAt(progress.epoch)[mask.started.name]) return undefined;
+    return mask.sample(this.samplerContext(mask.name, batch, progress));
   }
 
   private samplerContext(input: string, { indices }: ViewBatch, progress: Progress): SamplerContext {
@@ -277,20 +286,19 @@ function declareCopies(declarations: Declarations): ReadonlyMap<string, Schedule
   return copies;
 }
 
-/** Relations compare patch tokens: every view group's student pass and a teacher pass of the first group give them. */
+/**
+ * Relations compare patch tokens: every view group's student pass gives them, and the teacher's passes that there are, or
+ * one of the first group. Passes that masking leaves alone are not compared.
+ */
 function readPatchesForRelations(declarations: Declarations): void {
-  const passOf = (network: string, group: string): PassDeclaration | undefined =>
-    [...declarations.passes.values()].find((p) => p.network.name === network && p.views.group === group);
-  const give = (network: typeof STUDENT | typeof TEACHER, group: string) => {
-    const existing = passOf(network, group);
-    if (existing) existing.patches = true;
-    else
-      declarations.pass({ network: declarations.network(network), views: group, outputs: { patches: true } });
-  };
-  const [first] = declarations.views;
-  if (!first) return;
-  give(TEACHER, first.group);
-  for (const { group } of declarations.views) give(STUDENT, group);
+  const outputs = { patches: true };
+  const [student, teacher] = [STUDENT, TEACHER].map((name) =>
+    declarations.network(name as typeof STUDENT | typeof TEACHER),
+  ) as [Network, Network];
+  const taught = [...declarations.passes.values()].filter((p) => p.network === teacher && !p.unmasked);
+  const groups = taught.length > 0 ? taught.map(({ views }) => views) : declarations.views.slice(0, 1);
+  for (const { group } of groups) declarations.pass({ network: teacher, views: group, outputs });
+  for (const { group } of declarations.views) declarations.pass({ network: student, views: group, outputs });
 }
 
 /** [2 * depth, count * B]: 0 where the branch is dropped for the sample, else 1 / keep (arXiv 1603.09382). */

@@ -2,8 +2,16 @@
  * The channel self-relation of SERE (arXiv 2206.05184): how each channel of the features relates to all
  * others must agree between all views of an image.
  */
-import { definePlugin, RelationHeads, softmaxCrossEntropy, tf, z, type Tensor } from "../../core/plugin.ts";
-import { effectiveRank, relationTarget } from "./relation.ts";
+import {
+  definePlugin,
+  RelationHeads,
+  softmaxCrossEntropy,
+  temperedSoftmax,
+  tf,
+  z,
+  type Tensor,
+} from "../../core/plugin.ts";
+import { effectiveRank } from "./relation.ts";
 
 const divisor = z.number().positive();
 
@@ -13,7 +21,7 @@ export default definePlugin(
     api: "^1",
     summary: "SERE's channel self-relation: channels relate to each other alike in all views.",
     paper: "https://arxiv.org/abs/2206.05184",
-    after: ["multi-crop", "ibot"],
+    after: ["multi-crop", "dino", "ibot"],
     options: z.strictObject({
       weight: z.number().nonnegative().default(0.5).describe("weight of the loss; SERE's beta"),
       teacherTemp: z.number().positive().default(0.1).describe("tau_c; the student's is 1"),
@@ -45,7 +53,7 @@ export default definePlugin(
         const ranks: Tensor[] = [];
         const target = (relation: Tensor) => {
           ranks.push(effectiveRank(relation));
-          return relationTarget(relation, teacherTemp);
+          return temperedSoftmax(relation, teacherTemp);
         };
         losses.add(name, weight, crossView(name, softmaxCrossEntropy, { target, linear: true }));
         losses.metric("effectiveRank", tf.div(tf.addN(ranks), ranks.length));

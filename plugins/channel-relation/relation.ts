@@ -1,10 +1,5 @@
-/** The channel relation's target and its health (SERE, arXiv 2206.05184). */
+/** The health of a channel relation (SERE, arXiv 2206.05184). */
 import { float32, tf, type Tensor } from "../../core/plugin.ts";
-
-/** softmax(R_t / tau_c) over each row's channels; R_t [B, C, C]. */
-export function relationTarget(relation: Tensor, temperature: number): Tensor {
-  return float32(() => tf.softmax(tf.div(relation, temperature)));
-}
 
 /**
  * How many directions the features of an image use, from its relation R with eigenvalues l_i:

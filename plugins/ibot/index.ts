@@ -30,7 +30,7 @@ export default definePlugin(
     api: "^1",
     summary: "iBOT: masked patches predict the teacher's distribution of the same patches.",
     paper: "https://arxiv.org/abs/2111.07832",
-    after: ["multi-crop"],
+    after: ["multi-crop", "dino"],
     options: z
       .strictObject({
         weight: z.number().nonnegative().default(1).describe("weight of the loss; SERE's lambda_2"),
@@ -41,17 +41,32 @@ export default definePlugin(
           .default([0, 0.2])
           .describe("half the width of the range around each maskRatio"),
         maskShape: z.enum(["block", "random"]).default("block"),
-        maskStartEpoch: z.number().nonnegative().default(0).describe("nothing is masked before"),
+        maskStartEpoch: z
+          .number()
+          .nonnegative()
+          .default(0)
+          .describe("nothing is masked before; then another loss is needed"),
         share: z
           .enum(["head", "mlp", "nothing"])
           .default("head")
           .describe("what class and patch tokens have in common: MLP and prototypes, the MLP, or nothing"),
-        outDim: z.int().positive().default(8192).describe("K, the number of prototypes"),
-        hiddenDim: z.int().positive().default(2048),
-        bottleneckDim: z.int().positive().default(256),
-        headLayers: z.int().positive().default(3),
-        normLastLayer: z.boolean().default(true).describe("keep the student's prototypes at length 1"),
-        freezeLastLayerEpochs: z.number().nonnegative().default(1).describe("epochs without updates of them"),
+        outDim: z
+          .int()
+          .positive()
+          .optional()
+          .describe("K, the number of prototypes; dino's where they are shared, else 8192"),
+        hiddenDim: z.int().positive().optional().describe("dino's where it is shared, else 2048"),
+        bottleneckDim: z.int().positive().optional().describe("dino's where it is shared, else 256"),
+        headLayers: z.int().positive().optional().describe("dino's where it is shared, else 3"),
+        normLastLayer: z
+          .boolean()
+          .optional()
+          .describe("keep the student's prototypes at length 1; dino's where they are shared, else true"),
+        freezeLastLayerEpochs: z
+          .number()
+          .nonnegative()
+          .optional()
+          .describe("epochs without updates of the prototypes; dino's where they are shared, else 1"),
         studentTemp: temperature.default(0.1),
         teacherTemp: temperature.default(0.07).describe("after its warm-up"),
         warmupTeacherTemp: temperature.default(0.04),
@@ -93,6 +108,7 @@ export default definePlugin(
       const { count } = setup.viewGroup(globalViews);
       const mask = setup.mask(globalViews, {
         most,
+        startEpoch: maskStartEpoch,
         sample: ({ indices, random }) => {
           const cells = new Uint8Array(count * indices.length * patches);
           for (let view = 0; view < count; view++) {
@@ -104,18 +120,32 @@ export default definePlugin(
           return cells;
         },
       });
-      const masking = setup.phase("masking", (epoch) => epoch >= maskStartEpoch);
       const maskToken = setup.variable("maskToken", [1, embedDim], { kind: "zeros" }, { ema: false });
 
-      const { share, hiddenDim, bottleneckDim, headLayers, outDim, normLastLayer } = options;
+      const { share } = options;
+      const mlpName = share === "nothing" ? "projection.patchMlp" : "projection";
+      const prototypesName = share === "head" ? "projection.cls" : "projection.patch";
+      const sharedMlp = setup.headSpec(mlpName) as Partial<ProjectionMlp["spec"]> | undefined;
+      const shared = setup.headSpec(prototypesName) as Partial<PrototypeLayer["spec"]> | undefined;
+      const bottleneckDim = options.bottleneckDim ?? sharedMlp?.bottleneckDim ?? 256;
+      const outDim = options.outDim ?? shared?.outDim ?? 8192;
       const mlp = setup.head(
-        share === "nothing" ? "projection.patchMlp" : "projection",
-        new ProjectionMlp({ inDim: embedDim, hiddenDim, bottleneckDim, layers: headLayers }),
+        mlpName,
+        new ProjectionMlp({
+          inDim: embedDim,
+          hiddenDim: options.hiddenDim ?? sharedMlp?.hiddenDim,
+          bottleneckDim,
+          layers: options.headLayers ?? sharedMlp?.layers,
+        }),
       );
-      const frozenEpochs = options.freezeLastLayerEpochs;
       const prototypes = setup.head(
-        share === "head" ? "projection.cls" : "projection.patch",
-        new PrototypeLayer({ inDim: bottleneckDim, outDim, normLastLayer, frozenEpochs }),
+        prototypesName,
+        new PrototypeLayer({
+          inDim: bottleneckDim,
+          outDim,
+          normLastLayer: options.normLastLayer ?? shared?.normLastLayer,
+          frozenEpochs: options.freezeLastLayerEpochs ?? shared?.frozenEpochs ?? 1,
+        }),
       );
       const center = setup.buffer("center", [1, outDim], { kind: "zeros" });
       const temperatureAt = linearWarmup(
@@ -137,21 +167,23 @@ export default definePlugin(
       hooks.embed.tap(name, (patchTokens, step) => {
         const { pass } = step;
         const isMasked = pass.network === student && pass.views.group === globalViews && !pass.unmasked;
-        if (!isMasked || !step.phase(masking)) return patchTokens;
-        const masked = tf.expandDims(step.masked(mask).cells, 2); // [V * B, N, 1]
-        const kept = tf.mul(patchTokens, tf.sub(1, masked));
-        return tf.add(kept, tf.mul(step.read(maskToken), masked));
+        const masked = isMasked ? step.masked(mask) : undefined;
+        if (!masked) return patchTokens;
+        const cells = tf.expandDims(masked.cells, 2); // [V * B, N, 1]
+        const kept = tf.mul(patchTokens, tf.sub(1, cells));
+        return tf.add(kept, tf.mul(step.read(maskToken), cells));
       });
 
       hooks.loss.tap(name, (losses, step) => {
-        if (!step.phase(masking)) {
+        const features = teacherFeatures(step);
+        const masked = step.masked(mask);
+        if (!masked) {
           losses.add(name, options.weight, tf.scalar(0));
           return;
         }
-        const masked = step.masked(mask);
         const own = step.output(studentPass);
         const rows = own.norm(gatherRows(asRows(own.patchTokens), masked.rows));
-        const targets = step.apply(prototypes, teacher, gatherRows(teacherFeatures(step), masked.rows));
+        const targets = step.apply(prototypes, teacher, gatherRows(features, masked.rows));
         const loss = ibotLoss({
           teacher: teacherProbabilities(targets, step.read(center), step.value(teacherTemp)),
           student: step.apply(prototypes, student, step.apply(mlp, student, rows)),

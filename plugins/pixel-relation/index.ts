@@ -2,8 +2,16 @@
  * The spatial self-relation of SERE (arXiv 2206.05184): how each point of an image relates to all others
  * must agree between the views that see it.
  */
-import { definePlugin, errors, RelationHeads, softmaxCrossEntropy, tf, z } from "../../core/plugin.ts";
-import { relationTarget, rowEntropy } from "./relation.ts";
+import {
+  definePlugin,
+  errors,
+  RelationHeads,
+  softmaxCrossEntropy,
+  temperedSoftmax,
+  tf,
+  z,
+} from "../../core/plugin.ts";
+import { rowEntropy } from "./relation.ts";
 
 const side = z.int().min(2);
 
@@ -13,7 +21,7 @@ export default definePlugin(
     api: "^1",
     summary: "SERE's spatial self-relation: patches relate to each other alike in every view that sees them.",
     paper: "https://arxiv.org/abs/2206.05184",
-    after: ["multi-crop", "ibot"],
+    after: ["multi-crop", "dino", "ibot"],
     options: z.strictObject({
       weight: z.number().nonnegative().default(0.2).describe("weight of the loss; SERE's alpha"),
       teacherTemp: z.number().positive().default(0.5).describe("tau_p; the student's is 1"),
@@ -59,7 +67,7 @@ export default definePlugin(
             return softmaxCrossEntropy(target, student);
           },
           {
-            target: (relation) => relationTarget(relation, teacherTemp),
+            target: (relation) => temperedSoftmax(relation, teacherTemp),
             linear: true,
             overlapSide,
             disjoint,

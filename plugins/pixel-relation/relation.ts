@@ -1,10 +1,5 @@
-/** The pixel relation's target and its health (SERE, arXiv 2206.05184). */
+/** The health of a pixel relation (SERE, arXiv 2206.05184). */
 import { float32, tf, type Tensor, type Tensor1D } from "../../core/plugin.ts";
-
-/** softmax(R_t / tau_p) over each row's points; R_t [n, h, T, T]. */
-export function relationTarget(relation: Tensor, temperature: number): Tensor {
-  return float32(() => tf.softmax(tf.div(relation, temperature)));
-}
 
 /**
  * Mean entropy of a target's rows over its largest possible value ln T: 1 where a point relates to all points alike, 0

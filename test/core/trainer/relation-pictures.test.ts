@@ -53,7 +53,7 @@ describe("RelationPictures", () => {
 
   it("shows overlapping samples, the same point of the picture in both views, and light from 0 to 1", async () => {
     await withRun([tinyDino, pixelRelation()], async (assembly) => {
-      const samples = await new RelationPictures(assembly).sample(3);
+      const samples = await new RelationPictures(assembly, 3).sample();
       const pipeline = assembly.pipeline();
       const batch = (await pipeline.batches(0).next()).value as ViewBatch;
       await pipeline.close();
@@ -86,7 +86,9 @@ describe("RelationPictures", () => {
   });
 
   it("has most light where the relation says so", async () => {
-    const samples = await withRun([tinyDino, first], (assembly) => new RelationPictures(assembly).sample(6));
+    const samples = await withRun([tinyDino, first], (assembly) =>
+      new RelationPictures(assembly, 6).sample(),
+    );
     const lit = samples.flatMap(({ points }) => points.flatMap(({ teacher, student }) => [teacher, student]));
     for (const { light } of lit) {
       const cells = Array.from(light!.cells);
@@ -102,20 +104,20 @@ describe("RelationPictures", () => {
       const { training, engine } = assembly;
       const values = async () => (await engine.save(training.state.variables)).map((v) => v.slice());
       const before = await values();
-      const pictures = new RelationPictures(assembly);
-      const samples = await pictures.sample(2);
+      const pictures = new RelationPictures(assembly, 2);
+      const samples = await pictures.sample();
       assert.deepEqual(await values(), before);
       // Without masks the student's relation does not depend on the mask token.
       const token = training.state.variables.find(({ name }) => name === "student/ibot.maskToken")!;
       await engine.load([[token, new Float32Array(token.size).fill(3)]]);
-      assert.deepEqual(await pictures.sample(2), samples);
+      assert.deepEqual(await pictures.sample(), samples);
     });
   });
 
   it("is empty without relations, and when no samples are asked for", async () => {
-    assert.deepEqual(await withRun([tinyDino], (assembly) => new RelationPictures(assembly).sample(3)), []);
+    assert.deepEqual(await withRun([tinyDino], (assembly) => new RelationPictures(assembly, 3).sample()), []);
     const none = await withRun([tinyDino, pixelRelation()], (assembly) =>
-      new RelationPictures(assembly).sample(0),
+      new RelationPictures(assembly, 0).sample(),
     );
     assert.deepEqual(none, []);
   });

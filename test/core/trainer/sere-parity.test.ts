@@ -34,7 +34,7 @@ interface Terms {
 }
 
 const golden = readFixtureJson<{
-  config: { epoch: number; it: number };
+  config: { it: number };
   step: Terms & { lr: number; wd: number; momentum: number };
   pairs: Record<"pixel" | "channel", Record<string, number>>;
   trajectory: Terms[];
@@ -42,7 +42,7 @@ const golden = readFixtureJson<{
   ibot: Terms;
   no_locals: Terms;
 }>("parity/sere.json");
-const { epoch, it: firstStep } = golden.config;
+const { it: firstStep } = golden.config;
 
 /** SERE's weights: the coefficients of the four losses sum to 4. */
 const ALPHA = 0.2;
@@ -64,7 +64,7 @@ const masksOnly = definePlugin(
       const token = setup.variable("maskToken", [1, 64], { kind: "zeros" }, { ema: false });
       hooks.embed.tap(name, (x, { pass, masked, read }) => {
         if (pass.network !== student || pass.views.group !== "global") return x;
-        const cells = tf.expandDims(masked(mask).cells, 2);
+        const cells = tf.expandDims(masked(mask)!.cells, 2);
         return tf.add(tf.mul(x, tf.sub(1, cells)), tf.mul(read(token), cells));
       });
     });
@@ -75,7 +75,7 @@ const masksOnly = definePlugin(
 function feedsOf(training: Training, step: number, locals?: number): Feeds {
   const feeds = { ...training.feeds(fixtureBatch(locals), { step, epoch: step / 4 }) };
   const input = training.declarations.masks.get("global");
-  return input ? { ...feeds, [input.name]: maskedRows(fixtureMasks(), 4 * 16) } : feeds;
+  return input ? { ...feeds, [input.name]: maskedRows(fixtureMasks(), 4, 16) } : feeds;
 }
 
 async function outputsOf(training: Training, step = firstStep, locals?: number) {
@@ -114,14 +114,17 @@ const watches = definePlugin(
   { name: "watches", api: "^1", summary: "relations and pairs", options: z.strictObject({}) },
   (hooks, { name }) => {
     hooks.loss.tap(name, (losses, { crossView }) => {
-      const perPair = (values: tf.Tensor, pairs: number) => tf.mean(tf.reshape(values, [pairs, -1]), 1);
+      /** Rows lie by teacher view, sample, other view: to teacher view, other view, sample. */
+      const byPair = (x: tf.Tensor, others: number) =>
+        tf.transpose(tf.reshape(x, [2, 2, others, -1]), [0, 2, 1, 3]);
       crossView(
         "pixel-relation",
         (teacher, student, { student: { views } }) => {
-          losses.metric(`teacher/${views.group}`, teacher);
-          losses.metric(`student/${views.group}`, student);
+          const others = views.group === "global" ? 1 : 3;
+          losses.metric(`teacher/${views.group}`, byPair(teacher, others));
+          losses.metric(`student/${views.group}`, byPair(student, others));
           const rows = softmaxCrossEntropy(tf.softmax(teacher), student);
-          losses.metric(`pixel/${views.group}`, perPair(rows, views.group === "global" ? 2 : 6));
+          losses.metric(`pixel/${views.group}`, tf.mean(byPair(rows, others), [2, 3]));
           return rows;
         },
         { target: (relation) => tf.div(relation, 0.5), overlapSide: { global: 5, local: 6 } },
