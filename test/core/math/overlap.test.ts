@@ -117,7 +117,7 @@ describe("core/math overlap", () => {
 
     const dy = normal("dy", [6, 16, 2]);
     const gradient = (weights: SampleWeights, dy: tf.Tensor) =>
-      tf.grad((f: tf.Tensor3D) => tf.sum(tf.mul(sampleFeatures(f, weights), dy)))(features);
+      tf.grad((f) => tf.sum(tf.mul(sampleFeatures(f as tf.Tensor3D, weights), dy)))(features);
     const separately = [first, second].map((pairs, k) =>
       gradient(weightsOf(pairs), tf.gather(dy, [k, 2 + k, 4 + k])),
     );

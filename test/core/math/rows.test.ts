@@ -39,7 +39,7 @@ describe("core/math rows", () => {
 
   it("gatherRows sums the gradients of a row that is taken several times, and gives the others none", () => {
     assertGradients((x) => gatherRows(x!, indices(2, 0, 2, 3, 2)), [normal("x", [5, 3])]);
-    const dx = tf.grad((x: tf.Tensor2D) => tf.sum(gatherRows(x, indices(2, 0, 2))))(x());
+    const dx = tf.grad((x: tf.Tensor) => tf.sum(gatherRows(x, indices(2, 0, 2))))(x());
     assert.deepEqual([...dx.dataSync()], [1, 1, 0, 0, 2, 2]);
   });
 
@@ -47,7 +47,7 @@ describe("core/math rows", () => {
     const rows = normal<tf.Rank.R2>("x", [4, 3]);
     const chosen = indices(0, 0, 3);
     withoutReading(() =>
-      tf.grad((x: tf.Tensor2D) =>
+      tf.grad((x: tf.Tensor) =>
         tf.sum(tf.square(gatherRows(permuteRows(x, Int32Array.of(3, 0, 1, 2)), chosen))),
       )(rows),
     );
