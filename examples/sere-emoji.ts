@@ -1,7 +1,10 @@
-/** A TypeScript config: plugins are values, so their options are typed. */
+/** The recipe sere-emoji as a TypeScript config: plugins are values, so their options are typed. */
 import { defineConfig } from "relata";
+import channelRelation from "relata/plugins/channel-relation";
 import dino from "relata/plugins/dino";
+import ibot from "relata/plugins/ibot";
 import multiCrop from "relata/plugins/multi-crop";
+import pixelRelation from "relata/plugins/pixel-relation";
 
 /** Colour tells emoji apart, so it is changed less than on photos. */
 const faint = (blur: number) => ({
@@ -11,8 +14,12 @@ const faint = (blur: number) => ({
   solarise: { p: 0 },
 });
 
+/** DINO and iBOT share one head. The weights of the four losses sum to 4. */
+const head = { weight: 1.65, outDim: 1024, hiddenDim: 512, bottleneckDim: 128, teacherTemp: 0.04 };
+
 export default defineConfig({
-  name: "dino-emoji",
+  seed: 0,
+  name: "sere-emoji",
   data: { dataset: "emoji" },
   backbone: { arch: "vit", embedDim: 128, depth: 4, numHeads: 4, patchSize: 8 },
   train: { epochs: 10, batchSize: 64, lr: 4e-3, warmupEpochs: 1 },
@@ -24,6 +31,9 @@ export default defineConfig({
       localCrops: { count: 4, size: 32, scale: [0.15, 0.5] },
       colour: { firstGlobal: faint(0.3), otherGlobals: faint(0.1), local: faint(0.1) },
     }),
-    dino({ outDim: 1024, hiddenDim: 512, bottleneckDim: 128 }),
+    dino(head),
+    ibot({ ...head, warmupTeacherTempEpochs: 0 }),
+    pixelRelation({ overlapSide: { global: 7, local: 4 } }), // 8 and 4 patches per side
+    channelRelation(),
   ],
 });

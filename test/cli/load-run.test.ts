@@ -17,6 +17,7 @@ describe("a run as it is typed", () => {
       limit: 30,
       set: ["train.epochs=50", "plugins.dino.outDim=16"],
     });
+    assert.equal(config.name, "dino-emoji");
     assert.deepEqual(
       [config.data.dataset, config.data.path, config.data.limit],
       ["image-folder", join(baseDir, "photos"), 30],
@@ -24,7 +25,7 @@ describe("a run as it is typed", () => {
     assert.equal(config.train.epochs, 50);
     const dino = plugins.find(({ definition }) => definition.manifest.name === "dino");
     assert.equal((dino?.options as { outDim: number }).outDim, 16);
-    assert.equal(baseDir, process.cwd());
+    assert.equal(baseDir, process.cwd(), "not the folder of the recipes");
   });
 
   it("is a file, whose paths start from its folder", async () => {
@@ -45,10 +46,8 @@ describe("a run as it is typed", () => {
     const own = await loadRun(undefined, { set: ["train.epochs=99"] }, run);
     assert.deepEqual(own.config, { ...config, train: { ...config.train, epochs: 99 } });
     assert.equal(own.baseDir, folder);
-    assert.equal(
-      (await loadRun(undefined, { preset: "dino-small", data: "." }, run)).config.name,
-      "dino-small",
-    );
+    const other = await loadRun(undefined, { preset: "sere-small", data: "." }, run);
+    assert.equal(other.config.name, "sere-small");
   });
 
   it("is refused without a config, and with two", async () => {

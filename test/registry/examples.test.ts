@@ -4,29 +4,32 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { loadConfig } from "../../core/config/load.ts";
 import { parseConfig } from "../../core/config/parse.ts";
+import { findPreset } from "../../core/config/presets.ts";
 import { resolvePlugins } from "../../registry/resolve.ts";
 import { globalViews, localViews, tinyBatch, tinyTraining, valuesOf } from "../core/trainer/tiny.ts";
 import { makeEngine } from "../support/engines.ts";
 
 const folder = join(dirname(fileURLToPath(import.meta.url)), "../../examples");
 
-async function resolved(name: string) {
-  const { config, baseDir } = await loadConfig(join(folder, name));
+async function resolved(file: string) {
+  const { config, baseDir } = await loadConfig(file);
   const run = parseConfig(config, baseDir);
   return { run, plugins: await resolvePlugins(run.plugins, baseDir) };
 }
 
 describe("examples", () => {
-  const configs = readdirSync(folder).filter((name) => /\.yaml$|^dino-.*\.ts$/.test(name));
+  const configs = readdirSync(folder).filter((name) => /\.yaml$|-emoji\.ts$/.test(name));
   for (const name of configs) {
     it(`${name} is a valid run with valid plugins`, async () => {
-      const { run, plugins } = await resolved(name);
+      const { run, plugins } = await resolved(join(folder, name));
       assert.equal(plugins.length, run.plugins.length);
     });
   }
 
-  it("dino-emoji is the same run in YAML and in TypeScript", async () => {
-    const [yaml, ts] = [await resolved("dino-emoji.yaml"), await resolved("dino-emoji.ts")];
+  it("sere-emoji.ts is the recipe of that name in TypeScript", async () => {
+    const ts = await resolved(join(folder, "sere-emoji.ts"));
+    const yaml = await resolved(findPreset("sere-emoji"));
+    assert.equal(ts.plugins.length, 5);
     assert.deepEqual({ ...ts.run, plugins: [] }, { ...yaml.run, plugins: [] });
     assert.deepEqual(ts.plugins, yaml.plugins);
   });

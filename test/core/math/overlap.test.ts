@@ -99,6 +99,32 @@ describe("core/math overlap", () => {
     assertGradients((f) => sampleFeatures(f as tf.Tensor3D, a), [features]);
   });
 
+  it("samples each image for several crops as one crop at a time does, gradients included", () => {
+    const first = [1, 2, 3];
+    const second = [7, 22, 4];
+    const options = { side: 4, gridA: { rows: 3, columns: 5 }, gridB: square(4) };
+    const weightsOf = (pairs: number[]) =>
+      overlapSampling(tf.gather(rectsA(), pairs), tf.gather(rectsB(), pairs), options).a;
+    // The crops of an image lie side by side: image 0 for 1 and 7, image 1 for 2 and 22 …
+    const both = weightsOf(first.flatMap((pair, i) => [pair, second[i]!]));
+    const features = normal<tf.Rank.R3>("features", [3, 15, 2]);
+    const sampled = sampleFeatures(features, both);
+    assert.deepEqual(sampled.shape, [6, 16, 2]);
+    [first, second].forEach((pairs, k) => {
+      const own = tf.gather(sampled, [k, 2 + k, 4 + k]);
+      assertClose(own, sampleFeatures(features, weightsOf(pairs)), 1e-6, `crop ${k}`);
+    });
+
+    const dy = normal("dy", [6, 16, 2]);
+    const gradient = (weights: SampleWeights, dy: tf.Tensor) =>
+      tf.grad((f) => tf.sum(tf.mul(sampleFeatures(f as tf.Tensor3D, weights), dy)))(features);
+    const separately = [first, second].map((pairs, k) =>
+      gradient(weightsOf(pairs), tf.gather(dy, [k, 2 + k, 4 + k])),
+    );
+    assertClose(gradient(both, dy), tf.addN(separately), 1e-6, "gradient");
+    assertGradients((f) => sampleFeatures(f as tf.Tensor3D, both), [features]);
+  });
+
   it("reads no value", () => {
     const [a, b] = [rectsA(), rectsB()];
     const features = normal<tf.Rank.R3>("features", [pairs.length, 16, 2]);
@@ -116,5 +142,10 @@ describe("core/math overlap", () => {
     assert.throws(() => overlapCoordinates(crop, crop, 1), /at least 2/);
     const { a } = overlapSampling(crop, crop, { side: 3, gridA: square(4), gridB: square(4) });
     assert.throws(() => sampleFeatures(tf.zeros([1, 9, 2]), a), /\[1,9,2\] features/);
+    // As many crops for every image.
+    assert.throws(() => sampleFeatures(tf.zeros([2, 16, 2]), a), /\[2,16,2\] features/);
+    const { y, x } = overlapSampling(rectsA(), rectsB(), { side: 3, gridA: square(4), gridB: square(4) }).a;
+    assert.throws(() => sampleFeatures(tf.zeros([1, 16, 2]), { y, x: a.x }), /weights y .*, x \[1,3,4\]/);
+    assert.throws(() => sampleFeatures(tf.zeros([7, 16, 2]), { y, x }), /\[7,16,2\] features/);
   });
 });

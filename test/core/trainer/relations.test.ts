@@ -1,7 +1,7 @@
 /** The relation slot: what `crossView` gives against the same computed sample by sample in plain JavaScript. */
 import assert from "node:assert/strict";
 import * as tf from "@tensorflow/tfjs-core";
-import type { CrossView, Pass, RelationSink } from "../../../core/contexts.ts";
+import type { CrossView, Pass, RelationSink, SetupContext } from "../../../core/contexts.ts";
 import type { ViewBatch } from "../../../core/data/pipeline.ts";
 import type { Engine } from "../../../core/engine/engine.ts";
 import { Random } from "../../../core/random.ts";
@@ -48,6 +48,7 @@ function featuresOf(pass: string, group: Group): Float32Array {
 }
 
 type Matrix = number[][];
+type Compare = Parameters<CrossView>[1];
 
 /** Rows of one sample of one view. */
 function sampleOf(pass: string, group: Group, view: number, sample: number): Matrix {
@@ -91,8 +92,7 @@ const columns = (matrix: Matrix): Matrix => matrix[0]!.map((_, d) => matrix.map(
 const gram = (rows: Matrix): Matrix => rows.map((a) => rows.map((b) => dot(a, b)));
 
 /** mean((teacher - 2 student)^2): tells the two sides apart. */
-const compare: Parameters<CrossView>[1] = (teacher, student) =>
-  tf.mean(tf.square(tf.sub(teacher, tf.mul(student, 2))));
+const compare: Compare = (teacher, student) => tf.mean(tf.square(tf.sub(teacher, tf.mul(student, 2))));
 const compared = (teacher: Matrix, student: Matrix): number => {
   const squares = teacher.flatMap((row, i) => row.map((value, j) => (value - 2 * student[i]![j]!) ** 2));
   return squares.reduce((a, b) => a + b) / squares.length;
@@ -114,10 +114,19 @@ function directly(
   return values.reduce((a, b) => a + b) / values.length;
 }
 
+function input(setup: SetupContext, pass: string, group: Group) {
+  const shape = [2 * BATCH, grids[group] ** 2, WIDTH];
+  return [pass, setup.input(pass, { shape, sample: () => featuresOf(pass, group) })] as const;
+}
+
 /** A plugin that adds relations of the known features, and logs `crossView` of them. */
 function relating(
   relate: (relations: RelationSink, features: tf.Tensor3D, pass: Pass) => void,
   options?: Parameters<CrossView>[2],
+  {
+    comparison = compare,
+    more = () => [],
+  }: { comparison?: Compare; more?: (setup: SetupContext) => readonly Pass[] } = {},
 ) {
   return plugin("relating", (hooks, name) => {
     hooks.setup.tap(name, (setup) => {
@@ -131,17 +140,17 @@ function relating(
             outputs: { patches: true },
           });
           assert.equal(found, key);
-          const shape = [2 * BATCH, grids[group] ** 2, WIDTH];
-          return [key as string, setup.input(key, { shape, sample: () => featuresOf(key, group) })] as const;
+          return input(setup, key, group);
         }),
       );
+      for (const { key, views } of more(setup)) inputs.set(...input(setup, key, views.group as Group));
       hooks.relation.tap(name, (relations, step) => {
         relate(relations, step.value(inputs.get(step.pass.key)!) as tf.Tensor3D, step.pass);
       });
       const one = setup.variable("one", [1], { kind: "ones" });
       hooks.loss.tap(name, (losses, { crossView, read }) => {
         losses.add(name, 1, tf.sum(read(one)));
-        losses.metric("value", crossView("known", compare, options));
+        losses.metric("value", crossView("known", comparison, options));
       });
     });
   });
@@ -166,8 +175,10 @@ describe("crossView", () => {
   const views = [globalViews, localViews];
 
   async function valueOf(...given: Parameters<typeof relating>): Promise<number> {
-    const training = await tinyTraining(engine, [relating(...given)], { views });
+    const own = await makeEngine("eager on cpu");
+    const training = await tinyTraining(own, [relating(...given)], { views });
     const { scalars } = await training.step("train", batchWithRects(training), at(0));
+    own.close();
     return scalars["metric/relating.value"]!;
   }
 
@@ -280,6 +291,172 @@ describe("crossView", () => {
     );
     const gradient = outputs["gradient/backbone.blocks.0.attn.qkv.weight"] as Float32Array;
     assert.ok(gradient.some((value) => value !== 0) && gradient.every(Number.isFinite));
+  });
+
+  const tokens = (relations: RelationSink, features: tf.Tensor3D) =>
+    relations.addBilinear("known", features, { axis: "token" });
+  const channels = (relations: RelationSink, features: tf.Tensor3D) =>
+    relations.addBilinear("known", features, { axis: "channel" });
+  const rowMeans = (relations: RelationSink, features: tf.Tensor3D) =>
+    relations.add("known", tf.mean(features, 1));
+
+  /** The aligned token relations of a pair, and whether its crops overlap. */
+  const pairOf = (group: Group, t: number, s: number, b: number, teacherPass = "teacher/global") => {
+    const [own, other] = [rects.global[b]![t]!, rects[group][b]![s]!];
+    const side = sides[group];
+    const teacher = alignedOf(sampleOf(teacherPass, "global", t, b), own, other, grids.global, side);
+    const student = alignedOf(sampleOf(`student/${group}`, group, s, b), other, own, grids[group], side);
+    const overlap = [0, 1].every(
+      (i) => Math.max(own[i]!, other[i]!) < Math.min(own[i]! + own[i + 2]!, other[i]! + other[i + 2]!),
+    );
+    return { teacher: gram(teacher), student: gram(student), overlap };
+  };
+
+  /** `compare` for each matrix, and for each of its rows. */
+  const perMatrix: Compare = (teacher, student) =>
+    tf.mean(tf.square(tf.sub(teacher, tf.mul(student, 2))), [1, 2, 3]);
+  const perRow: Compare = (teacher, student) =>
+    tf.reshape(tf.mean(tf.square(tf.sub(teacher, tf.mul(student, 2))), -1), [-1]);
+
+  it("makes the target of each teacher relation before it is compared", async () => {
+    const target = (teacher: tf.Tensor) => tf.add(teacher, 3);
+    const aligned = await valueOf(tokens, { overlapSide: sides, target });
+    const want = directly((group, t, s, b) => {
+      const { teacher, student } = pairOf(group, t, s, b);
+      return compared(
+        teacher.map((row) => row.map((value) => value + 3)),
+        student,
+      );
+    });
+    close(aligned, want);
+    const shifted: Compare = (teacher, student, pairs) => compare(target(teacher), student, pairs);
+    for (const relate of [channels, rowMeans]) {
+      close(await valueOf(relate, { target }), await valueOf(relate, {}, { comparison: shifted }));
+    }
+  });
+
+  it("may average unaligned targets of one view first, where the comparison is linear in them", async () => {
+    let calls = 0;
+    const linear: Compare = (teacher, student) => {
+      calls++;
+      return tf.mean(tf.mul(teacher, tf.sin(student)));
+    };
+    const perSample: Compare = (teacher, student) =>
+      tf.mean(tf.reshape(tf.mul(teacher, tf.sin(student)), [BATCH, -1]), 1);
+    const target = (teacher: tf.Tensor) => tf.softmax(teacher);
+    const callsOf = async (options: object, comparison: Compare, relate = channels) => {
+      calls = 0;
+      const value = await valueOf(relate, { target, ...options }, { comparison });
+      return { value, calls };
+    };
+    for (const relate of [channels, rowMeans]) {
+      const apart = await callsOf({}, linear, relate);
+      const merged = await callsOf({ linear: true }, linear, relate);
+      close(merged.value, apart.value);
+      // Either global view has one teacher, the other one; both local views have two.
+      assert.deepEqual([apart.calls, merged.calls], [6, 4]);
+      const skipped = await callsOf({ linear: true, disjoint: "skip" }, perSample, relate);
+      close(skipped.value, apart.value);
+    }
+  });
+
+  it("leaves pairs of crops without an overlap out of the mean if told so", async () => {
+    const values: number[] = [];
+    directly((group, t, s, b) => {
+      const { teacher, student, overlap } = pairOf(group, t, s, b);
+      if (overlap) values.push(compared(teacher, student));
+      return 0;
+    });
+    assert.ok(values.length > 2 && values.length < 12);
+    const want = values.reduce((a, b) => a + b) / values.length;
+    for (const comparison of [perMatrix, perRow]) {
+      close(await valueOf(tokens, { overlapSide: sides, disjoint: "skip" }, { comparison }), want);
+      const all = directly((group, t, s, b) => {
+        const { teacher, student } = pairOf(group, t, s, b);
+        return compared(teacher, student);
+      });
+      close(await valueOf(tokens, { overlapSide: sides, disjoint: "count" }, { comparison }), all);
+    }
+  });
+
+  it("gives 0 where no pair overlaps and such pairs are left out", async () => {
+    const own = await makeEngine("eager on cpu");
+    const options = { overlapSide: sides, disjoint: "skip" } as const;
+    const use = relating(tokens, options, { comparison: (t, s, p) => tf.add(perMatrix(t, s, p), 5) });
+    const training = await tinyTraining(own, [use], { views });
+    const apart = (count: number) =>
+      Float32Array.from({ length: 5 * count }, (_, i) => (i % 5 < 2 ? 20 * i : i % 5 < 4 ? 5 : 0));
+    const batch = { ...tinyBatch(training), rects: new Map([["global", apart(4)], ["local", apart(8).subarray(20)]]) }; // prettier-ignore
+    const { scalars } = await training.step("train", batch, at(0));
+    assert.equal(scalars["metric/relating.value"], 0);
+    own.close();
+  });
+
+  it("tells comparisons which pairs overlap, of aligned relations alone", async () => {
+    const told: (number | undefined)[] = [];
+    const comparison: Compare = (teacher, student, pairs) => {
+      assert.equal(pairs.teacher.key, "teacher/global");
+      told.push(pairs.overlaps?.size);
+      return compare(teacher, student, pairs);
+    };
+    await valueOf(tokens, { overlapSide: sides }, { comparison });
+    assert.deepEqual(told, [2 * BATCH, 4 * BATCH]);
+    await valueOf(channels, {}, { comparison });
+    assert.ok(told.slice(2).every((size) => size === undefined));
+  });
+
+  it("refuses a comparison that gives a wrong number of values, or their mean where some do not count", async () => {
+    const refused = async (comparison: Compare, disjoint: "count" | "skip", ...words: string[]) => {
+      for (const relate of [tokens, channels]) {
+        const own = await makeEngine("eager on cpu");
+        const use = relating(relate, { disjoint }, { comparison });
+        const training = await tinyTraining(own, [use], { views });
+        const step = training.step("train", batchWithRects(training), at(0));
+        await assert.rejects(step, coded("RELATION_COMPARISON", '"relating"', '"known"', ...words));
+        own.close();
+      }
+    };
+    for (const disjoint of ["count", "skip"] as const)
+      await refused(() => tf.zeros([5]), disjoint, "returns [5]");
+    await refused(compare, "skip", "returns []");
+  });
+
+  it("compares the teacher's relations alone, whoever else follows, or those of the network it is told", async () => {
+    const gramNetwork = (setup: SetupContext) => [
+      setup.pass({
+        network: setup.network("gram", { from: "teacher", update: "frozen" }),
+        views: "global",
+        outputs: { patches: true },
+      }),
+    ];
+    for (const relate of [tokens, channels]) {
+      const options = { overlapSide: sides };
+      const alone = await valueOf(relate, options);
+      const beside = await valueOf(relate, options, { more: gramNetwork });
+      assert.equal(beside, alone);
+      const taught = await valueOf(relate, { ...options, teacher: "gram" }, { more: gramNetwork });
+      assert.ok(Math.abs(taught - alone) > 1e-3 * alone);
+    }
+    const got = await valueOf(tokens, { overlapSide: sides, teacher: "gram" }, { more: gramNetwork });
+    const want = directly((group, t, s, b) => {
+      const { teacher, student } = pairOf(group, t, s, b, "gram/global");
+      return compared(teacher, student);
+    });
+    close(got, want);
+  });
+
+  it("takes no notice of passes that are left unmasked", async () => {
+    const more = (setup: SetupContext) =>
+      (["student", "teacher"] as const).map((network) =>
+        setup.pass({
+          network: setup.network(network),
+          views: "global",
+          unmasked: true,
+          outputs: { patches: true },
+        }),
+      );
+    for (const relate of [tokens, channels, rowMeans])
+      assert.equal(await valueOf(relate, {}, { more }), await valueOf(relate, {}));
   });
 
   it("refuses a relation that nobody adds, one that is added twice, and a single view", async () => {
