@@ -29,7 +29,7 @@ import type {
 import { errors } from "../errors.ts";
 import { currentScope, pluginOf } from "../scopes.ts";
 import { asPlugin } from "./as-plugin.ts";
-import { maskedRows, mostMaskedOf, type MaskDeclaration } from "./masks.ts";
+import { maskedRows, mostMaskedOf, type MaskDeclaration } from "./patch-masks.ts";
 
 /** A weight of the student, with a twin in each following network unless it is the student's alone. */
 export interface ParameterDeclaration extends VariableHandle {

@@ -12,9 +12,9 @@ import { float32, tf, type Tensor, type Tensor1D } from "../../core/plugin.ts";
 export function rowEntropy(target: Tensor, overlaps: Tensor1D): Tensor {
   return float32(() => {
     const points = target.shape[target.rank - 1]!;
-    const terms = tf.mul(target, tf.log(tf.maximum(target, 1e-30)));
+    const terms = tf.mul(target, tf.neg(tf.log(tf.maximum(target, 1e-30))));
     const perPair = tf.mean(tf.reshape(tf.sum(terms, -1), [target.shape[0]!, -1]), 1); // [n]
     const mean = tf.div(tf.sum(tf.mul(perPair, overlaps)), tf.maximum(tf.sum(overlaps), 1));
-    return tf.div(mean, -Math.log(points));
+    return tf.div(mean, Math.log(points));
   });
 }

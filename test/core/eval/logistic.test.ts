@@ -55,6 +55,18 @@ describe("logistic regression", () => {
     }
   });
 
+  it("finds the few rows of one class among many, also where those it begins on have none", () => {
+    const { features } = separable(9000, 6);
+    const targets = new Float32Array(features.count);
+    for (const row of [3, 1001, 5005]) targets[row] = 1;
+    const found = scores(fitLogistic(features, targets), features);
+    const mean = (rows: readonly number[]) => rows.reduce((sum, row) => sum + found[row]!, 0) / rows.length;
+    assert.ok(found.every(Number.isFinite));
+    assert.ok(mean([3, 1001, 5005]) > mean([0, 1, 2, 4, 5, 6]) + 0.5);
+    const none = scores(fitLogistic(features, new Float32Array(features.count)), features);
+    assert.ok(none.every((score) => score < -5 && Number.isFinite(score)));
+  });
+
   it("does not depend on the features' scale and offset, nor on a column that never changes", () => {
     const { features, targets } = separable(200, 4, 3);
     const plain = scores(fitLogistic(features, targets), features);

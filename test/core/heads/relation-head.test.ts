@@ -100,6 +100,12 @@ describe("core/heads relation head", () => {
     assertClose(updates.get("0.running_var")!, tf.tensor1d(unbiased.map((v) => 0.9 * 2 + 0.1 * v)), 1e-6);
   });
 
+  it("takes the variance of a single row for none", () => {
+    const updates = new Map<string, tf.Tensor>();
+    forward(new RelationProjection({ dim: DIM }), normal("row", [1, DIM]), updates);
+    assertClose(updates.get("0.running_var")!, tf.fill([DIM], 0.9 * 2), 1e-6);
+  });
+
   it("counts the rows of all processes in the unbiased variance", () => {
     const updates = new Map<string, tf.Tensor>();
     const head = new RelationProjection({ dim: DIM });

@@ -95,7 +95,9 @@ describe("inside the step,", () => {
           hooks.loss.tap(name, (losses) => {
             losses.addProbe(name, 1, ({ output, read, crossView }) => {
               const { clsToken, patchTokens, patchTokensNormed } = output(pass);
-              const features = [clsToken!, patchTokens, patchTokensNormed, output(pass).block(0)];
+              const rows: tf.Tensor2D = tf.reshape(patchTokens, [-1, 32]);
+              const normed = output(pass).norm(rows);
+              const features = [clsToken!, patchTokens, patchTokensNormed, normed, output(pass).block(0)];
               const meanSquare = (x: tf.Tensor) => tf.mean(tf.square(x));
               const own = features.map((feature) => meanSquare(tf.mul(feature, read(weight))));
               return tf.addN([...own, crossView("own", (_, student) => meanSquare(student))]);

@@ -1,8 +1,8 @@
 /** The channel relation's target and the effective rank that is logged of it. */
 import assert from "node:assert/strict";
 import * as tf from "@tensorflow/tfjs-core";
-import { columnGram } from "../../../core/plugin.ts";
-import { effectiveRank, relationTarget } from "../../../plugins/channel-relation/relation.ts";
+import { columnGram, temperedSoftmax } from "../../../core/plugin.ts";
+import { effectiveRank } from "../../../plugins/channel-relation/relation.ts";
 import { assertClose, normal, useCpuBackend } from "../../core/math/numeric.ts";
 
 describe("the channel relation's target", () => {
@@ -10,8 +10,8 @@ describe("the channel relation's target", () => {
 
   it("is softmax(R / tau_c) of each row, whose sum is 1", () => {
     const relation = tf.tensor([0, 0.1 * Math.log(3), 0, 0], [1, 2, 2]);
-    assertClose(relationTarget(relation, 0.1), tf.tensor([0.25, 0.75, 0.5, 0.5], [1, 2, 2]), 1e-6);
-    assertClose(tf.sum(relationTarget(normal("r", [2, 6, 6], 20), 0.1), 2), tf.ones([2, 6]), 1e-6);
+    assertClose(temperedSoftmax(relation, 0.1), tf.tensor([0.25, 0.75, 0.5, 0.5], [1, 2, 2]), 1e-6);
+    assertClose(tf.sum(temperedSoftmax(normal("r", [2, 6, 6], 20), 0.1), 2), tf.ones([2, 6]), 1e-6);
   });
 });
 

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import * as tf from "@tensorflow/tfjs-core";
 import type { MaskedPatches } from "../../../core/contexts.ts";
 import { Random } from "../../../core/random.ts";
-import { maskedRows } from "../../../core/trainer/masks.ts";
+import { maskedRows } from "../../../core/trainer/patch-masks.ts";
 import { ibotLoss, patchWeights } from "../../../plugins/ibot/loss.ts";
 import { assertClose, assertGradients, normal, useCpuBackend } from "../../core/math/numeric.ts";
 
@@ -17,7 +17,7 @@ const IMAGES = cells.length / PATCHES;
 
 /** As the step gives them; what is left of the capacity is unused. */
 function masked(capacity = 7, own: readonly number[] = cells): MaskedPatches {
-  const drawn = maskedRows(own, capacity);
+  const drawn = maskedRows(own, 1, capacity);
   return {
     cells: tf.tensor2d([...own], [own.length / PATCHES, PATCHES]),
     rows: tf.tensor1d(drawn.map((row) => Math.max(0, row)), "int32"), // prettier-ignore

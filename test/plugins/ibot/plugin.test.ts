@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import * as tf from "@tensorflow/tfjs-core";
 import type { Engine, Feeds } from "../../../core/engine/engine.ts";
 import { Random } from "../../../core/random.ts";
-import { maskedRows } from "../../../core/trainer/masks.ts";
+import { maskedRows } from "../../../core/trainer/patch-masks.ts";
 import type { Training } from "../../../core/trainer/training.ts";
 import dino from "../../../plugins/dino/index.ts";
 import ibot from "../../../plugins/ibot/index.ts";
@@ -56,7 +56,7 @@ describe("the ibot plugin", () => {
         ["teacher/global", false, true],
       ],
     );
-    assert.deepEqual([[...phases.keys()], [...masks.keys()]], [["ibot.masking"], ["global"]]);
+    assert.deepEqual([[...phases.keys()], [...masks.keys()]], [["ibot.mask.global.started"], ["global"]]);
     const want = [...mlp("projection"), ...prototypes("projection.cls"), "ibot.maskToken", "ibot.center"];
     assert.deepEqual(withoutBackbone(training).sort(), want.sort());
   });
@@ -75,6 +75,18 @@ describe("the ibot plugin", () => {
       const { finite } = await training.step("train", tinyBatch(training), at(0));
       assert.ok(finite);
     }
+  });
+
+  it("takes dino's options for what they share where it has none of its own", async () => {
+    const frozen = { outDim: 24, freezeLastLayerEpochs: 2, normLastLayer: false };
+    const training = await method([dino({ ...sizes, ...frozen }), ibot()]);
+    assert.equal(training.declarations.variables.get("ibot.center")!.shape[1], 24);
+    const apart = await method([dino(sizes), ibot({ share: "mlp", outDim: 10 })]);
+    assert.equal(apart.declarations.variables.get("ibot.center")!.shape[1], 10);
+    assert.deepEqual(
+      apart.declarations.variables.get("projection.patch.last_layer.weight_v")!.shape,
+      [10, 8],
+    );
   });
 
   it("refuses other head options than dino's for what they share, naming both, and takes them for the rest", async () => {
@@ -182,6 +194,18 @@ describe("the ibot plugin", () => {
     assert.ok(distance(await token(), new Float32Array(32)) > 1e-5, "the token learns");
   });
 
+  it("is captured once, and previewed without masks, before maskStartEpoch", async () => {
+    const varying = { ...sizes, maskRatio: [0, 1], maskRatioVariation: [0, 0], maskStartEpoch: 1 };
+    const training = await method([dino(sizes), ibot(varying)]);
+    const captured: number[] = [];
+    for (const step of [0, 1, 2, 3, 4]) {
+      assert.equal(training.maskCells("global", tinyBatch(training, step), at(step)), undefined);
+      await training.step("train", tinyBatch(training, step), at(step), () => captured.push(step));
+    }
+    assert.deepEqual(captured, [0]);
+    assert.ok(training.maskCells("global", tinyBatch(training), at(5)));
+  });
+
   it("warms the teacher's temperature up from maskStartEpoch on", async () => {
     const warmup = { warmupTeacherTemp: 0.04, teacherTemp: 0.07, warmupTeacherTempEpochs: 3 };
     const temperatures = async (maskStartEpoch: number) => {
@@ -226,7 +250,7 @@ describe("the ibot plugin", () => {
   /** What a step gives with masks of one's own, padded to `rows`. */
   async function outputsWith(training: Training, cells: ArrayLike<number>, rows: number) {
     const drawn = new Int32Array(rows).fill(-1);
-    drawn.set(maskedRows(cells, IMAGES * PATCHES).filter((row) => row >= 0));
+    drawn.set(maskedRows(cells, IMAGES, PATCHES).filter((row) => row >= 0));
     const name = training.declarations.masks.get("global")!.name;
     const feeds: Feeds = { ...training.feeds(tinyBatch(training), at(0)), [name]: drawn };
     return (await training.program("train", 0, feeds)).run(feeds);

@@ -9,6 +9,7 @@ import pixelRelation from "../../../plugins/pixel-relation/index.ts";
 import {
   at,
   coded,
+  declares,
   distance,
   globalViews,
   localViews,
@@ -172,6 +173,28 @@ describe("the pixel-relation plugin", () => {
     assert.ok(!reached.some((name) => name.startsWith("gradient/backbone.norm.")));
   });
 
+  it("compares the same passes whatever passes and view groups others ask for first", async () => {
+    const plain = await scalarsOf(await method());
+    const unmasked = declares("unmasked", (setup) => {
+      for (const network of [setup.network("student"), setup.network("teacher")])
+        setup.pass({ network, views: "global", unmasked: true, outputs: { cls: true } });
+    });
+    engines.push(await makeEngine("eager on cpu"));
+    const beside = await tinyTraining(engines.at(-1)!, [unmasked, pixelRelation({ overlapSide })], { views });
+    assert.ok(
+      Math.abs((await scalarsOf(beside))["loss/pixel-relation"]! - plain["loss/pixel-relation"]!) < 1e-6,
+    );
+
+    const turned = await method({}, [], [localViews, globalViews]);
+    const scalars = await scalarsOf(turned);
+    assert.ok(Math.abs(scalars["metric/pixel-relation.overlapRate"]! - 1) <= 1);
+    const teacher = [...turned.declarations.passes.values()].filter((p) => p.network.name === "teacher");
+    assert.deepEqual(
+      teacher.map(({ key }) => key),
+      ["teacher/global"],
+    );
+  });
+
   it("refuses heads that do not divide embedDim, a single view, and other views than there are", async () => {
     await assert.rejects(
       method({ heads: 5 }),
@@ -181,8 +204,10 @@ describe("the pixel-relation plugin", () => {
       method({ globalViews: "huge" }),
       coded("VIEW_GROUP_MISSING", '"pixel-relation"', '"huge"'),
     );
-    const single = await method({}, [], [{ ...globalViews, count: 1 }]);
-    await assert.rejects(scalarsOf(single), coded("NO_VIEW_PAIRS", '"pixel-relation"', '"global"'));
+    await assert.rejects(
+      method({}, [], [{ ...globalViews, count: 1 }]),
+      coded("NO_VIEW_PAIRS", '"pixel-relation"', '"global"'),
+    );
   });
 
   it("checks its options", () => {

@@ -1,7 +1,8 @@
 /** The pixel relation's target and the entropy that is logged of it. */
 import assert from "node:assert/strict";
 import * as tf from "@tensorflow/tfjs-core";
-import { relationTarget, rowEntropy } from "../../../plugins/pixel-relation/relation.ts";
+import { temperedSoftmax } from "../../../core/plugin.ts";
+import { rowEntropy } from "../../../plugins/pixel-relation/relation.ts";
 import { assertClose, normal, useCpuBackend } from "../../core/math/numeric.ts";
 
 describe("the pixel relation's target", () => {
@@ -11,16 +12,16 @@ describe("the pixel relation's target", () => {
     const relation = tf.tensor([0, Math.log(2), Math.log(4), 0, 0, 0, 1, 1, 1], [1, 1, 3, 3]);
     // With tau_p = 0.5 the ratios 1 : 2 : 4 become 1 : 4 : 16.
     const want = [1 / 21, 4 / 21, 16 / 21, 1 / 3, 1 / 3, 1 / 3, 1 / 3, 1 / 3, 1 / 3];
-    assertClose(relationTarget(relation, 0.5), tf.tensor(want, [1, 1, 3, 3]), 1e-6);
+    assertClose(temperedSoftmax(relation, 0.5), tf.tensor(want, [1, 1, 3, 3]), 1e-6);
   });
 
   it("has rows that sum to 1, sharper for a lower temperature", () => {
     const relation = normal("relation", [2, 3, 5, 5], 30);
     for (const temperature of [0.05, 0.5, 5]) {
-      const sums = tf.sum(relationTarget(relation, temperature), 3);
+      const sums = tf.sum(temperedSoftmax(relation, temperature), 3);
       assertClose(sums, tf.ones([2, 3, 5]), 1e-6);
     }
-    const peak = (temperature: number) => tf.mean(tf.max(relationTarget(normal("r", [1, 1, 5, 5]), temperature), 3)).dataSync()[0]!; // prettier-ignore
+    const peak = (temperature: number) => tf.mean(tf.max(temperedSoftmax(normal("r", [1, 1, 5, 5]), temperature), 3)).dataSync()[0]!; // prettier-ignore
     assert.ok(peak(0.1) > peak(0.5) && peak(0.5) > peak(2));
   });
 });

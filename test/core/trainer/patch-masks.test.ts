@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import * as tf from "@tensorflow/tfjs-core";
 import type { SamplerContext } from "../../../core/contexts.ts";
 import type { Engine } from "../../../core/engine/engine.ts";
-import { maskedRows } from "../../../core/trainer/masks.ts";
+import { maskedRows } from "../../../core/trainer/patch-masks.ts";
 import { makeEngine } from "../../support/engines.ts";
 import {
   at,
@@ -24,14 +24,16 @@ const spread = (count: number, patches: number) =>
 
 describe("maskedRows", () => {
   it("has the masked cells' indices in order, then -1", () => {
-    assert.deepEqual([...maskedRows([0, 1, 0, 0, 1, 1, 0, 0], 8)], [1, 4, 5, -1]);
-    assert.deepEqual([...maskedRows([0, 0.5, 0, 2], 2)], [1, 3]);
+    assert.deepEqual([...maskedRows([0, 1, 0, 0, 1, 1, 0, 0], 1, 8)], [1, 4, 5, -1]);
+    assert.deepEqual([...maskedRows([0, 0.5, 0, 2], 1, 2)], [1, 3]);
   });
 
-  it("is a quarter, half, three quarters or the whole of the capacity", () => {
-    const sizes = [0, 1, 5, 6, 10, 11, 15, 16, 20].map((count) => maskedRows(spread(count, 29), 20).length);
+  it("of one image is a quarter, half, three quarters or the whole of the most", () => {
+    const sizes = [0, 1, 5, 6, 10, 11, 15, 16, 20].map(
+      (count) => maskedRows(spread(count, 29), 1, 20).length,
+    );
     assert.deepEqual(sizes, [5, 5, 5, 10, 10, 15, 15, 20, 20]);
-    const odd = [0, 3, 4, 6, 7, 9, 10].map((count) => maskedRows(spread(count, 29), 10).length);
+    const odd = [0, 3, 4, 6, 7, 9, 10].map((count) => maskedRows(spread(count, 29), 1, 10).length);
     assert.deepEqual(odd, [3, 3, 6, 6, 9, 9, 10]);
   });
 
@@ -39,7 +41,7 @@ describe("maskedRows", () => {
     for (let capacity = 1; capacity <= 40; capacity++) {
       const sizes = new Set<number>();
       for (let count = 0; count <= capacity; count++) {
-        const rows = maskedRows(spread(count, 41), capacity);
+        const rows = maskedRows(spread(count, 41), 1, capacity);
         assert.ok(rows.length >= 1 && rows.length >= count && rows.length <= capacity);
         assert.equal(rows.filter((row) => row >= 0).length, count);
         sizes.add(rows.length);
@@ -48,8 +50,15 @@ describe("maskedRows", () => {
     }
   });
 
-  it("is longer than the capacity where more is masked", () => {
-    assert.equal(maskedRows(spread(9, 20), 8).length, 9);
+  it("has finer sizes the more images there are, up to 16", () => {
+    const steps = (images: number) => {
+      const sizes = Array.from(
+        { length: images * 10 + 1 },
+        (_, count) => maskedRows(spread(count, images * 20), images, 10).length,
+      );
+      return new Set(sizes).size;
+    };
+    assert.deepEqual([1, 4, 9, 36, 64, 100].map(steps), [4, 4, 6, 12, 16, 16]);
   });
 });
 
@@ -70,7 +79,7 @@ describe("masks in a step", () => {
       const mask = setup.mask("global", { most, sample: cells });
       hooks.loss.tap("masks", (losses, step) => {
         losses.add("masks", 1, tf.mean(step.output(pass).clsToken!));
-        const { cells, rows, used } = step.masked(mask);
+        const { cells, rows, used } = step.masked(mask)!;
         assert.deepEqual(cells.shape, [4, 4]);
         losses.metric("cells", cells);
         losses.metric("rows", rows);
@@ -150,9 +159,10 @@ describe("masks in a step", () => {
     };
     await refused(new Uint8Array(PATCHES + 1), 4, "17 cells for 16 patches");
     await refused([], 4, "0 cells for 16 patches");
-    await refused(spread(9, PATCHES), 2, "more than 2 patches of an image");
+    await refused(spread(9, PATCHES), 2, "3 patches of an image, of at most 2");
     // 8 of 16 is what 2 of each image allow.
-    const training = await tinyTraining(engine, [masking(() => spread(8, PATCHES), 2)], { views });
+    const half = Array.from({ length: PATCHES }, (_, i) => Number(i % 4 < 2));
+    const training = await tinyTraining(engine, [masking(() => half, 2)], { views });
     assert.ok((await training.step("train", tinyBatch(training), at(0))).finite);
   });
 });
