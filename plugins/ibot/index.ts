@@ -14,6 +14,7 @@ import {
   tf,
   z,
   type LossContext,
+  type SetupContext,
   type Tensor2D,
   type Tensor3D,
   type UpdateContext,
@@ -23,6 +24,32 @@ import { drawMask, mostMasked, type MaskSpec } from "./mask.ts";
 
 const temperature = z.number().positive();
 const ratios = (range: z.ZodNumber) => z.union([range.transform((one) => [one]), z.array(range).min(1)]);
+
+/** Of the projection head of patch tokens. */
+const headOptions = {
+  share: z
+    .enum(["head", "mlp", "nothing"])
+    .default("head")
+    .describe("what class and patch tokens have in common: MLP and prototypes, the MLP, or nothing"),
+  outDim: z
+    .int()
+    .positive()
+    .optional()
+    .describe("K, the number of prototypes; dino's where they are shared, else 8192"),
+  hiddenDim: z.int().positive().optional().describe("dino's where it is shared, else 2048"),
+  bottleneckDim: z.int().positive().optional().describe("dino's where it is shared, else 256"),
+  headLayers: z.int().positive().optional().describe("dino's where it is shared, else 3"),
+  normLastLayer: z
+    .boolean()
+    .optional()
+    .describe("keep the student's prototypes at length 1; dino's where they are shared, else true"),
+  freezeLastLayerEpochs: z
+    .number()
+    .nonnegative()
+    .optional()
+    .describe("epochs without updates of the prototypes; dino's where they are shared, else 1"),
+};
+type HeadOptions = z.output<z.ZodObject<typeof headOptions>>;
 
 export default definePlugin(
   {
@@ -46,27 +73,7 @@ export default definePlugin(
           .nonnegative()
           .default(0)
           .describe("nothing is masked before; then another loss is needed"),
-        share: z
-          .enum(["head", "mlp", "nothing"])
-          .default("head")
-          .describe("what class and patch tokens have in common: MLP and prototypes, the MLP, or nothing"),
-        outDim: z
-          .int()
-          .positive()
-          .optional()
-          .describe("K, the number of prototypes; dino's where they are shared, else 8192"),
-        hiddenDim: z.int().positive().optional().describe("dino's where it is shared, else 2048"),
-        bottleneckDim: z.int().positive().optional().describe("dino's where it is shared, else 256"),
-        headLayers: z.int().positive().optional().describe("dino's where it is shared, else 3"),
-        normLastLayer: z
-          .boolean()
-          .optional()
-          .describe("keep the student's prototypes at length 1; dino's where they are shared, else true"),
-        freezeLastLayerEpochs: z
-          .number()
-          .nonnegative()
-          .optional()
-          .describe("epochs without updates of the prototypes; dino's where they are shared, else 1"),
+        ...headOptions,
         studentTemp: temperature.default(0.1),
         teacherTemp: temperature.default(0.07).describe("after its warm-up"),
         warmupTeacherTemp: temperature.default(0.04),
@@ -122,31 +129,7 @@ export default definePlugin(
       });
       const maskToken = setup.variable("maskToken", [1, embedDim], { kind: "zeros" }, { ema: false });
 
-      const { share } = options;
-      const mlpName = share === "nothing" ? "projection.patchMlp" : "projection";
-      const prototypesName = share === "head" ? "projection.cls" : "projection.patch";
-      const sharedMlp = setup.headSpec(mlpName) as Partial<ProjectionMlp["spec"]> | undefined;
-      const shared = setup.headSpec(prototypesName) as Partial<PrototypeLayer["spec"]> | undefined;
-      const bottleneckDim = options.bottleneckDim ?? sharedMlp?.bottleneckDim ?? 256;
-      const outDim = options.outDim ?? shared?.outDim ?? 8192;
-      const mlp = setup.head(
-        mlpName,
-        new ProjectionMlp({
-          inDim: embedDim,
-          hiddenDim: options.hiddenDim ?? sharedMlp?.hiddenDim,
-          bottleneckDim,
-          layers: options.headLayers ?? sharedMlp?.layers,
-        }),
-      );
-      const prototypes = setup.head(
-        prototypesName,
-        new PrototypeLayer({
-          inDim: bottleneckDim,
-          outDim,
-          normLastLayer: options.normLastLayer ?? shared?.normLastLayer,
-          frozenEpochs: options.freezeLastLayerEpochs ?? shared?.frozenEpochs ?? 1,
-        }),
-      );
+      const { mlp, prototypes, outDim } = declareHead(setup, options);
       const center = setup.buffer("center", [1, outDim], { kind: "zeros" });
       const temperatureAt = linearWarmup(
         options.warmupTeacherTemp,
@@ -203,3 +186,31 @@ export default definePlugin(
     });
   },
 );
+
+/** The head of the patch tokens. What it shares with the class token's is as declared there, unless options differ. */
+function declareHead(setup: SetupContext, options: HeadOptions) {
+  const { share } = options;
+  const mlpName = share === "nothing" ? "projection.patchMlp" : "projection";
+  const prototypesName = share === "head" ? "projection.cls" : "projection.patch";
+  const sharedMlp = setup.headSpec(mlpName) as Partial<ProjectionMlp["spec"]> | undefined;
+  const shared = setup.headSpec(prototypesName) as Partial<PrototypeLayer["spec"]> | undefined;
+  const bottleneckDim = options.bottleneckDim ?? sharedMlp?.bottleneckDim ?? 256;
+  const outDim = options.outDim ?? shared?.outDim ?? 8192;
+  const mlp = new ProjectionMlp({
+    inDim: setup.backbone.embedDim,
+    hiddenDim: options.hiddenDim ?? sharedMlp?.hiddenDim,
+    bottleneckDim,
+    layers: options.headLayers ?? sharedMlp?.layers,
+  });
+  const prototypes = new PrototypeLayer({
+    inDim: bottleneckDim,
+    outDim,
+    normLastLayer: options.normLastLayer ?? shared?.normLastLayer,
+    frozenEpochs: options.freezeLastLayerEpochs ?? shared?.frozenEpochs ?? 1,
+  });
+  return {
+    mlp: setup.head(mlpName, mlp),
+    prototypes: setup.head(prototypesName, prototypes),
+    outDim,
+  };
+}
