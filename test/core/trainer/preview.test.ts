@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import sharp from "sharp";
 import { join } from "node:path";
+import type { PluginUse } from "../../../core/plugin.ts";
 import { silentLogger } from "../../../core/logger.ts";
 import { assemble, type Assembly } from "../../../core/trainer/assemble.ts";
 import { sampleViews } from "../../../core/trainer/preview.ts";
+import ibot from "../../../plugins/ibot/index.ts";
 import multiCrop from "../../../plugins/multi-crop/index.ts";
 import { pictureFolder, resolved, tinyConfig, tinyDino, type TinyConfig } from "./runs.ts";
 
@@ -18,9 +20,10 @@ describe("sampleViews", () => {
     config: TinyConfig,
     colour: object,
     use: (assembly: Assembly) => Promise<T>,
+    method: PluginUse = tinyDino,
   ): Promise<T> {
     const numbers = { engine: "eager", backend: "cpu", batchSize: 4, ...config.train } as const;
-    const plugins = [multiCrop({ ...crops, colour }), tinyDino].map(resolved);
+    const plugins = [multiCrop({ ...crops, colour }), method].map(resolved);
     const assembly = await assemble(tinyConfig({ ...config, train: numbers }), plugins, {
       baseDir: base(),
       checkpoints: "",
@@ -86,6 +89,45 @@ describe("sampleViews", () => {
     const [plain, coloured] = [await one(colour), await one({})];
     assert.deepEqual(coloured[0]!.source, plain[0]!.source);
     assert.notDeepEqual(coloured[0]!.views, plain[0]!.views);
+  });
+
+  it("shows what iBOT masks of the first step's global views, and of no others", async () => {
+    const sizes = { outDim: 16, hiddenDim: 16, bottleneckDim: 8 };
+    // 2 of the 2 x 2 patches of 16 pixels.
+    const half = ibot({ ...sizes, maskShape: "random", maskRatio: 0.5, maskRatioVariation: 0 });
+    await withRun(
+      {},
+      {},
+      async (assembly) => {
+        const samples = await sampleViews(assembly, 4);
+        const pipeline = assembly.pipeline();
+        const { value: batch } = await pipeline.batches(0).next();
+        await pipeline.close();
+        const cells = assembly.training.maskCells("global", batch!, { step: 0, epoch: 0 })!;
+        samples.forEach(({ views }, b) => {
+          views.forEach(({ kind, mask }, view) => {
+            if (kind === "local") {
+              assert.equal(mask, undefined);
+              return;
+            }
+            const first = (view * 4 + b) * 4;
+            const own = Array.from({ length: 4 }, (_, i) => cells[first + i]!);
+            assert.deepEqual(mask, { rows: 2, columns: 2, cells: own });
+            assert.equal(own.filter((cell) => cell !== 0).length, 2);
+          });
+        });
+        const masks = samples.flatMap(({ views }) =>
+          views.slice(0, 2).map(({ mask }) => Array.from(mask!.cells).join()),
+        );
+        assert.ok(new Set(masks).size > 1, "each view has its own");
+      },
+      half,
+    );
+    const plain = await withRun({}, {}, (assembly) => sampleViews(assembly, 1));
+    assert.ok(
+      plain[0]!.views.every(({ mask }) => mask === undefined),
+      "nothing is masked without iBOT",
+    );
   });
 
   it("gives no more samples than a micro-batch has, and none when none are asked for", async () => {

@@ -212,8 +212,9 @@ describe("the ibot plugin", () => {
       const training = await method([ibot({ ...sizes, ...warmup, maskStartEpoch })]);
       return [0, 4, 5, 10, 15, 20].map((step) => training.schedulesAt(at(step))["ibot.teacherTemp"]!);
     };
-    assert.ok(distance(await temperatures(0), [0.04, 0.04, 0.055, 0.07, 0.07, 0.07]) < 1e-12);
-    assert.ok(distance(await temperatures(2), [0.04, 0.04, 0.04, 0.04, 0.055, 0.07]) < 1e-12);
+    const [at0, at2] = [await temperatures(0), await temperatures(2)];
+    assert.ok(distance(at0, [0.04, 0.04, 0.055, 0.07, 0.07, 0.07]) < 1e-12, at0.join());
+    assert.ok(distance(at2, [0.04, 0.04, 0.04, 0.04, 0.055, 0.07]) < 1e-12, at2.join());
   });
 
   it("holds the prototypes that it shares with dino back for their epochs", async () => {
