@@ -2,10 +2,10 @@
 import assert from "node:assert/strict";
 import type { RunInfo, ViewGroupSpec } from "../../core/contexts.ts";
 import type { ViewBatch } from "../../core/data/pipeline.ts";
-import type { Engine } from "../../core/engine/engine.ts";
+import type { Engine, Variable } from "../../core/engine/engine.ts";
 import { createHooks } from "../../core/hooks.ts";
-import { definePlugin, z, type PluginUse, type tf } from "../../core/plugin.ts";
-import { AdamW } from "../../core/trainer/optimizer.ts";
+import { definePlugin, squaredNorm, tf, z, type PluginUse } from "../../core/plugin.ts";
+import { AdamW, clipByNorm } from "../../core/trainer/optimizer.ts";
 import { Training, type TrainingSettings } from "../../core/trainer/training.ts";
 import { VisionTransformer } from "../../core/vit/vit.ts";
 import { readFixture, readFixtureJson } from "./safetensors-fixture.ts";
@@ -221,4 +221,51 @@ export function assertWithin(
 /** Within `tolerance` of a golden number, relative to it. */
 export function assertNear(name: string, got: number, want: number, tolerance: number): void {
   assert.ok(Math.abs(got - want) <= tolerance * Math.abs(want), `${name}: ${got}, official ${want}`);
+}
+
+/** The name of a parameter in the official gradients: "projection.mlp.0.weight" -> "head.mlp.0.weight". */
+export function officialParameter(name: string): string {
+  return officialName(`x/${name}`).slice("x.".length);
+}
+
+/** Clips and updates from the official gradients of a case: the student's variables are the official ones within 1e-6. */
+export async function assertOfficialUpdate(
+  fixtureCase: "dino" | "sere",
+  training: Training,
+  optimizer: AdamW,
+  { lr, weightDecay }: { readonly lr: number; readonly weightDecay: number },
+): Promise<void> {
+  const { engine, state } = training;
+  const moments: Variable[] = [];
+  optimizer.declare(state.trainable, (name, shape) => {
+    moments.push(engine.variable(`check/${name}`, shape));
+    return moments.at(-1)!;
+  });
+  await engine.load(moments.map((v) => [v, new Float32Array(v.size)] as const));
+  const program = await engine.program("optimizer", (tracer) => {
+    const scalar = (name: string) => tracer.input(name, [], "float32") as tf.Scalar;
+    const gradients = state.trainable.map((parameter) => {
+      const gradient = tracer.input(parameter.name, parameter.shape, "float32");
+      return { parameter, gradient: clipByNorm(gradient, squaredNorm(gradient), settings.clipGrad) };
+    });
+    optimizer.apply({
+      tracer,
+      gradients,
+      lr: scalar("lr"),
+      weightDecay: scalar("weightDecay"),
+      gate: () => tf.scalar(1),
+    });
+  });
+  const official = (prefix: string, name: string) =>
+    fixture(`${fixtureCase}/${prefix}.${officialParameter(name)}`).values;
+  await program.run({
+    ...Object.fromEntries(state.trainable.map(({ name }) => [name, official("grad", name)])),
+    lr: Float32Array.of(lr),
+    weightDecay: Float32Array.of(weightDecay),
+  });
+  const after = await saved(training);
+  for (const { name } of state.trainable) {
+    const { error } = compare(after.get(`student/${name}`)!, official("after.student", name));
+    assert.ok(error <= 1e-6, `${name}: ${error}`);
+  }
 }

@@ -4,7 +4,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { Engine, Feeds } from "../../../core/engine/engine.ts";
 import { definePlugin, softmaxCrossEntropy, z, type PluginUse } from "../../../core/plugin.ts";
 import { maskedRows } from "../../../core/trainer/patch-masks.ts";
-import { AdamW, clipByNorm } from "../../../core/trainer/optimizer.ts";
+import { AdamW } from "../../../core/trainer/optimizer.ts";
 import type { Training } from "../../../core/trainer/training.ts";
 import channelRelation from "../../../plugins/channel-relation/index.ts";
 import dino from "../../../plugins/dino/index.ts";
@@ -12,6 +12,7 @@ import ibot from "../../../plugins/ibot/index.ts";
 import pixelRelation from "../../../plugins/pixel-relation/index.ts";
 import {
   assertNear,
+  assertOfficialUpdate,
   assertWithin,
   fixture,
   fixtureBatch,
@@ -19,8 +20,8 @@ import {
   fixtureTraining,
   headOptions,
   officialName,
+  officialParameter,
   saved,
-  settings,
 } from "../../support/official-fixture.ts";
 import { engineKinds, makeEngine } from "../../support/engines.ts";
 import { readFixtureJson } from "../../support/safetensors-fixture.ts";
@@ -90,7 +91,7 @@ function assertGradients(outputs: Outputs, prefix: string, zero: readonly string
   const gradients = Object.entries(outputs).filter(([name]) => name.startsWith("gradient/"));
   assert.ok(gradients.length > 20);
   for (const [output, values] of gradients) {
-    const name = officialName(`x/${output.slice("gradient/".length)}`).slice(2);
+    const name = officialParameter(output.slice("gradient/".length));
     if (zero.includes(name)) continue;
     assertWithin(`${prefix} ${name}`, values, fixture(`${prefix}/grad.${name}`).values, 1e-4);
   }
@@ -230,7 +231,7 @@ for (const kind of engineKinds) {
       const heads = Object.entries(outputs).filter(([name]) => name.includes("-relation.head"));
       assert.equal(heads.filter(([name]) => name.startsWith("gradient/")).length, 10);
       for (const [output, values] of heads) {
-        const name = officialName(`x/${output.slice("gradient/".length)}`).slice(2);
+        const name = officialParameter(output.slice("gradient/".length));
         assertWithin(name, values, fixture(`sere_0local/grad.${name}`).values, 1e-4);
       }
     });
@@ -262,41 +263,11 @@ for (const kind of engineKinds) {
       const training = await fixtureTraining(engine, sere, { decayBiases: true });
       const optimizer = new AdamW({ beta1: 0.9, beta2: 0.999, epsilon: 1e-8, decayBiases: true });
       const { trainable } = training.state;
-      const official = (name: string) => officialName(`x/${name}`).slice(2);
-      const decayed = trainable.filter((p) => optimizer.decays(p)).map(({ name }) => official(name));
+      const decayed = trainable.filter((p) => optimizer.decays(p)).map(({ name }) => officialParameter(name));
       assert.deepEqual(decayed.sort(), [...golden.param_groups.decayed].sort());
 
-      const moments: ReturnType<Engine["variable"]>[] = [];
-      optimizer.declare(trainable, (name, shape) => {
-        moments.push(engine.variable(`check/${name}`, shape));
-        return moments.at(-1)!;
-      });
-      await engine.load(moments.map((v) => [v, new Float32Array(v.size)] as const));
-      const program = await engine.program("optimizer", (tracer) => {
-        const scalar = (name: string) => tracer.input(name, [], "float32") as tf.Scalar;
-        const gradients = trainable.map((parameter) => {
-          const gradient = tracer.input(parameter.name, parameter.shape, "float32");
-          const squaredNorm = tf.sum(tf.square(gradient)) as tf.Scalar;
-          return { parameter, gradient: clipByNorm(gradient, squaredNorm, settings.clipGrad) };
-        });
-        const [lr, weightDecay] = [scalar("lr"), scalar("weightDecay")];
-        optimizer.apply({ tracer, gradients, lr, weightDecay, gate: () => tf.scalar(1) });
-      });
-      await program.run({
-        ...Object.fromEntries(
-          trainable.map(({ name }) => [name, fixture(`sere/grad.${official(name)}`).values]),
-        ),
-        lr: Float32Array.of(golden.step.lr),
-        weightDecay: Float32Array.of(golden.step.wd),
-      });
-      const after = await saved(training);
-      for (const { name } of trainable) {
-        const want = fixture(`sere/after.student.${official(name)}`).values;
-        const distance = Math.max(
-          ...want.map((value, i) => Math.abs(value - after.get(`student/${name}`)![i]!)),
-        );
-        assert.ok(distance <= 1e-6, `${name}: ${distance}`);
-      }
+      const { lr, wd: weightDecay } = golden.step;
+      await assertOfficialUpdate("sere", training, optimizer, { lr, weightDecay });
     });
 
     it("follows the official losses over six steps within 1e-4", async () => {
