@@ -60,7 +60,7 @@ for (const kind of engineKinds) {
         const before = fixture(`init/${officialName(name)}`).values;
         const student = after.get(name.replace("teacher/", "student/"))!;
         const blended = before.map((t, i) => momentum * t + (1 - momentum) * student[i]!);
-        assertWithin(name, after.get(name)!, blended, 2e-6);
+        assertWithin(name, after.get(name)!, blended, 1e-6);
       }
     });
 

@@ -255,7 +255,7 @@ for (const kind of engineKinds) {
         const student = after.get(name.replace("teacher/", "student/"))!;
         const { momentum } = golden.step;
         const blended = before.map((t, i) => momentum * t + (1 - momentum) * student[i]!);
-        assertWithin(name, values, blended, 2e-6);
+        assertWithin(name, values, blended, 1e-6);
       }
     });
 
