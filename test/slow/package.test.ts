@@ -89,12 +89,15 @@ describe("the installed package", function () {
       "CONTRIBUTING.md",
       "LICENSE",
       "README.md",
+      "benchmarks",
       "bin",
       "dist",
       "docs",
       "examples",
       "package.json",
     ]);
+    // The recipes, which are the presets, and no programs.
+    assert.deepEqual(readdirSync(join(project, "node_modules/relata/benchmarks")), ["recipes"]);
     const compiled = readdirSync(join(project, "node_modules/relata/dist")).sort();
     assert.deepEqual(compiled, ["cli", "core", "index.d.ts", "index.js", "plugins", "registry"]);
   });
@@ -116,6 +119,7 @@ describe("the installed package", function () {
 
   it("shows help", () => {
     assert.match(run(project, "npx", "relata", "--help"), /Usage: relata/);
+    assert.match(run(project, "npx", "relata", "train", "--help"), /dino-emoji[^]*sere-emoji/);
   });
 
   it("trains as the sources do, with a plugin beside the config", async () => {
