@@ -6,7 +6,7 @@ import type { Engine } from "../../../core/engine/engine.ts";
 import type { Optimizer } from "../../../core/trainer/optimizer.ts";
 import type { Training } from "../../../core/trainer/training.ts";
 import { makeEngine } from "../../support/engines.ts";
-import { at, distance, globalViews, localViews, tinyBatch, tinyTraining, valuesOf } from "./tiny.ts";
+import { at, distance, globalViews, localViews, partOf, tinyBatch, tinyTraining, valuesOf } from "./tiny.ts";
 
 /** Plain gradient descent: unlike Adam, it does not turn rounding of small gradients into whole steps. */
 const descent: Optimizer = {
@@ -41,24 +41,7 @@ const halves = (engine: Engine) =>
   });
 
 /** Samples `from` to `to` of a batch. */
-function part(batch: ViewBatch, from: number, to: number): ViewBatch {
-  const samples = <T extends Float32Array | Uint8Array>(values: T, count: number): T => {
-    const length = values.length / (count * SAMPLES);
-    const rows = Array.from({ length: count }, (_, view) =>
-      values.subarray((view * SAMPLES + from) * length, (view * SAMPLES + to) * length),
-    );
-    return new (values.constructor as new (values: number[]) => T)(rows.flatMap((row) => [...row]));
-  };
-  const of = <T extends Float32Array | Uint8Array>(byGroup: ReadonlyMap<string, T>) =>
-    new Map(views.map(({ group, count }) => [group, samples(byGroup.get(group)!, count)]));
-  return {
-    ...batch,
-    indices: batch.indices.slice(from, to),
-    labels: batch.labels.slice(from, to),
-    pixels: of(batch.pixels),
-    rects: of(batch.rects),
-  };
-}
+const part = (batch: ViewBatch, from: number, to: number) => partOf(batch, views, SAMPLES, from, to);
 
 async function accumulators(engine: Engine, { state }: Training): Promise<Float32Array[]> {
   return engine.save(

@@ -1,0 +1,96 @@
+/**
+ * relata/testing: the tests that every plugin should pass, in a few lines.
+ *
+ * @example
+ * import { PluginTester } from "relata/testing";
+ * import myRelation from "../index.ts";
+ *
+ * PluginTester.run(myRelation, {
+ *   valid: [{}, { weight: 2 }],
+ *   invalid: [{ options: { weight: -1 }, path: "weight" }],
+ * });
+ */
+import assert from "node:assert/strict";
+import type { ViewGroupSpec } from "../contexts.ts";
+import type { PluginDefinition, PluginUse } from "../plugin.ts";
+import { checks, type Subject } from "./checks.ts";
+import { globalViews, localViews } from "./tiny-run.ts";
+
+export interface PluginCases<O> {
+  /** Options that train, one at least; each is put through every check. */
+  readonly valid: readonly O[];
+  /** Options that are refused, and the key that is told. */
+  readonly invalid: readonly { readonly options: unknown; readonly path: string }[];
+  /** Plugins that train beside it, where it has no loss of its own. */
+  readonly beside?: readonly PluginUse[];
+  /** What the networks see (default: two global views of 2 x 2 patches and two local ones of 1). */
+  readonly views?: readonly ViewGroupSpec[];
+  /** It normalises with the batch at hand, so that two halves of a batch are not the whole (default: false). */
+  readonly batchStatistics?: boolean;
+}
+
+/** A test runner's `describe` and `it`; mocha's, Jest's, Vitest's and node:test's fit. */
+interface Runner {
+  describe(title: string, body: () => void): void;
+  it(title: string, body: () => Promise<void> | void): void;
+}
+
+const NAME = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/;
+
+export const PluginTester = {
+  /** The runner's own by default: the global `describe` and `it`. Set it for others. */
+  runner: undefined as Runner | undefined,
+
+  /** Declares the tests of a plugin. */
+  run<D extends PluginDefinition>(
+    plugin: D,
+    {
+      valid,
+      invalid,
+      beside = [],
+      views = [globalViews, localViews],
+      batchStatistics = false,
+    }: PluginCases<NonNullable<Parameters<D>[0]>>,
+  ): void {
+    const { describe, it } = PluginTester.runner ?? (globalThis as unknown as Runner);
+    const { manifest } = plugin;
+    assert.ok(valid.length > 0, `PluginTester: ${manifest.name} has no valid options to test`);
+    describe(`plugin ${manifest.name}`, () => {
+      it("has a name in lower case with dashes, and says in a line what it is", () => {
+        assert.match(manifest.name, NAME);
+        assert.match(manifest.summary, /^\S.*\S$/);
+      });
+
+      it("refuses an option that it does not know", () => {
+        const { success } = manifest.options.safeParse({ ...(valid[0] as object), notAnOption: 1 });
+        assert.ok(!success, "make its options a z.strictObject");
+      });
+
+      for (const { options, path } of invalid) {
+        it(`refuses ${JSON.stringify(options)}`, () => {
+          const { error } = manifest.options.safeParse(options);
+          assert.ok(error, "they are accepted");
+          assert.deepEqual(
+            error.issues.map((issue) => issue.path.join(".")),
+            [path],
+          );
+        });
+      }
+
+      for (const options of valid) {
+        describe(`with ${JSON.stringify(options)}`, () => {
+          const given = Object.freeze({ ...(options as object) });
+          const subject: Subject = {
+            plugin: manifest.name,
+            method: [plugin(given), ...beside],
+            views,
+            batchStatistics,
+          };
+          for (const { title, applies, run } of checks) {
+            if (applies?.(subject) ?? true) it(title, () => run(subject));
+          }
+        });
+      }
+    });
+  },
+};

@@ -1,0 +1,66 @@
+/** Every plugin that comes with relata keeps the contract, and says on a page of its own what it is. */
+import assert from "node:assert/strict";
+import { existsSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { PluginTester } from "../../core/testing/plugin-tester.ts";
+import channelRelation from "../../plugins/channel-relation/index.ts";
+import dino from "../../plugins/dino/index.ts";
+import ibot from "../../plugins/ibot/index.ts";
+import multiCrop from "../../plugins/multi-crop/index.ts";
+import pixelRelation from "../../plugins/pixel-relation/index.ts";
+import { builtins } from "../../registry/builtins.ts";
+import { learnsOnes } from "../core/trainer/tiny.ts";
+
+const head = { outDim: 16, hiddenDim: 16, bottleneckDim: 8, freezeLastLayerEpochs: 0 };
+
+PluginTester.run(multiCrop, {
+  valid: [
+    { globalCrops: { size: 16 }, localCrops: { size: 8, count: 2 } },
+    { globalCrops: { size: 16, count: 1 }, localCrops: { count: 0 } },
+  ],
+  invalid: [{ options: { globalCrops: { count: 0 } }, path: "globalCrops" }],
+  beside: [learnsOnes],
+  views: [],
+});
+
+PluginTester.run(dino, {
+  valid: [head, { ...head, normLastLayer: false, weight: 2 }],
+  invalid: [{ options: { teacherTemp: 0 }, path: "teacherTemp" }],
+});
+
+PluginTester.run(ibot, {
+  valid: [
+    { ...head, maskRatio: 0.5, maskRatioVariation: 0, maskShape: "random" },
+    { ...head, maskRatio: [0.25, 0.5], maskRatioVariation: [0, 0.25], maskShape: "random" },
+  ],
+  invalid: [{ options: { maskRatio: [0.1, 0.2, 0.3] }, path: "maskRatioVariation" }],
+});
+
+PluginTester.run(pixelRelation, {
+  valid: [{}, { disjoint: "skip", heads: 4, overlapSide: { global: 4, local: 3 } }],
+  invalid: [{ options: { overlapSide: { global: 1 } }, path: "overlapSide.global" }],
+  batchStatistics: true,
+});
+
+PluginTester.run(channelRelation, {
+  valid: [{}, { divisor: { global: 14, local: 6 } }],
+  invalid: [{ options: { teacherTemp: -1 }, path: "teacherTemp" }],
+  batchStatistics: true,
+});
+
+describe("the page of each built-in plugin", () => {
+  for (const name of Object.keys(builtins)) {
+    it(`of ${name} has its paper, every option, and what it costs`, async () => {
+      const path = fileURLToPath(new URL(`../../plugins/${name}/README.md`, import.meta.url));
+      assert.ok(existsSync(path), "there is no README.md");
+      const page = readFileSync(path, "utf8");
+      assert.match(page, new RegExp(`^# ${name}\n`));
+      assert.match(page, /arxiv\.org\/abs\/\d{4}\.\d{5}/);
+      assert.match(page, /\*\*Cost\.\*\*/);
+      const { default: plugin } = (await builtins[name]!()) as { default: typeof dino };
+      const shape = plugin.manifest.options.shape as Record<string, unknown>;
+      const missing = Object.keys(shape).filter((option) => !page.includes(`\`${option}\``));
+      assert.deepEqual(missing, [], "options that the page does not name");
+    });
+  }
+});
