@@ -230,13 +230,33 @@ export const checks: readonly Check[] = [
     run: (subject) =>
       onEngine("captured", async (engine) => {
         const training = await make(engine, subject);
-        const eager = await onEngine("eager", async (other) => {
-          const same = await make(other, subject);
-          return [await outputsOf(same, 1), await outputsOf(same, 7, tinyBatch(same, 3))];
-        });
-        const captured = [await outputsOf(training, 1), await outputsOf(training, 7, tinyBatch(training, 3))];
+        /** Two steps, each from the initial weights: a second update would make much of rounding. */
+        const steps = async (own: Training) => {
+          const first = await outputsOf(own, 1);
+          await own.initialize();
+          return [first, await outputsOf(own, 7, tinyBatch(own, 3))] as const;
+        };
+        const eager = await onEngine("eager", async (other) => steps(await make(other, subject)));
+        const captured = await steps(training);
         captured.forEach((outputs, i) => assertAlike(outputs, eager[i]!, 2e-4, `captured step ${i + 1}`));
         training.verify();
       }),
   },
 ];
+
+/** The outputs of the first step are the golden ones, to `tolerance` of the largest of each. */
+export async function checkGolden(
+  subject: Subject,
+  golden: Readonly<Record<string, readonly number[]>>,
+  tolerance: number,
+): Promise<void> {
+  await onEngine("eager", async (engine) => {
+    const outputs = await outputsOf(await make(engine, subject));
+    for (const [name, values] of Object.entries(golden)) {
+      assert.ok(outputs[name], `there is no output ${name}; there is ${Object.keys(outputs).join(", ")}`);
+      const apart = distance(outputs[name], values);
+      const largest = Math.max(...values.map(Math.abs));
+      assert.ok(apart <= tolerance * largest, `${name} differs by ${apart}, of ${largest}`);
+    }
+  });
+}

@@ -13,7 +13,7 @@
 import assert from "node:assert/strict";
 import type { ViewGroupSpec } from "../contexts.ts";
 import type { PluginDefinition, PluginUse } from "../plugin.ts";
-import { checks, type Subject } from "./checks.ts";
+import { checkGolden, checks, type Subject } from "./checks.ts";
 import { globalViews, localViews } from "./tiny-run.ts";
 
 export interface PluginCases<O> {
@@ -25,6 +25,15 @@ export interface PluginCases<O> {
   readonly beside?: readonly PluginUse[];
   /** What the networks see (default: two global views of 2 x 2 patches and two local ones of 1). */
   readonly views?: readonly ViewGroupSpec[];
+  /**
+   * Outputs of the first step with some options, made once by an independent implementation: by name ("loss/<plugin>",
+   * "gradient/backbone.norm.bias"), and how far off they may be, of their largest value.
+   */
+  readonly golden?: {
+    readonly options: O;
+    readonly outputs: Readonly<Record<string, readonly number[]>>;
+    readonly tolerance: number;
+  };
   /** It normalises with the batch at hand, so that two halves of a batch are not the whole (default: false). */
   readonly batchStatistics?: boolean;
 }
@@ -41,20 +50,18 @@ export const PluginTester = {
   /** The runner's own by default: the global `describe` and `it`. Set it for others. */
   runner: undefined as Runner | undefined,
 
-  /** Declares the tests of a plugin. */
-  run<D extends PluginDefinition>(
-    plugin: D,
-    {
-      valid,
-      invalid,
-      beside = [],
-      views = [globalViews, localViews],
-      batchStatistics = false,
-    }: PluginCases<NonNullable<Parameters<D>[0]>>,
-  ): void {
+  /** Declares the tests of a plugin. Throws Error for cases that test nothing, or twice. */
+  run<D extends PluginDefinition>(plugin: D, cases: PluginCases<NonNullable<Parameters<D>[0]>>): void {
+    const { valid, invalid, golden, beside = [], views = [globalViews, localViews] } = cases;
     const { describe, it } = PluginTester.runner ?? (globalThis as unknown as Runner);
     const { manifest } = plugin;
-    assert.ok(valid.length > 0, `PluginTester: ${manifest.name} has no valid options to test`);
+    requireCases(manifest.name, valid, invalid);
+    const subject = (options: unknown): Subject => ({
+      plugin: manifest.name,
+      method: [plugin(deepFreeze(structuredClone(options)) as object), ...beside],
+      views,
+      batchStatistics: cases.batchStatistics ?? false,
+    });
     describe(`plugin ${manifest.name}`, () => {
       it("has a name in lower case with dashes, and says in a line what it is", () => {
         assert.match(manifest.name, NAME);
@@ -79,18 +86,34 @@ export const PluginTester = {
 
       for (const options of valid) {
         describe(`with ${JSON.stringify(options)}`, () => {
-          const given = Object.freeze({ ...(options as object) });
-          const subject: Subject = {
-            plugin: manifest.name,
-            method: [plugin(given), ...beside],
-            views,
-            batchStatistics,
-          };
           for (const { title, applies, run } of checks) {
-            if (applies?.(subject) ?? true) it(title, () => run(subject));
+            if (applies?.(subject(options)) ?? true) it(title, () => run(subject(options)));
           }
         });
+      }
+
+      if (golden) {
+        it(`gives the golden values with ${JSON.stringify(golden.options)}`, () =>
+          checkGolden(subject(golden.options), golden.outputs, golden.tolerance));
       }
     });
   },
 };
+
+function requireCases(name: string, valid: readonly unknown[], invalid: readonly unknown[]): void {
+  if (valid.length === 0) throw new Error(`PluginTester: ${name} has no valid options to test`);
+  for (const cases of [valid, invalid]) {
+    const seen = cases.map((one) => JSON.stringify(one));
+    const twice = seen.find((one, i) => seen.indexOf(one) !== i);
+    if (twice !== undefined) throw new Error(`PluginTester: ${name} has the case ${twice} twice`);
+  }
+}
+
+/** A plugin that changes its options is found out. */
+function deepFreeze<T>(value: T): T {
+  if (typeof value === "object" && value !== null) {
+    Object.values(value).forEach(deepFreeze);
+    Object.freeze(value);
+  }
+  return value;
+}

@@ -1,7 +1,8 @@
-/** Every plugin that comes with relata keeps the contract, and says on a page of its own what it is. */
+/** Every plugin that comes with relata, and the example, keeps the contract; each has a page of its own. */
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import cosineRelation from "../../examples/cosine-relation.ts";
 import { PluginTester } from "../../core/testing/plugin-tester.ts";
 import channelRelation from "../../plugins/channel-relation/index.ts";
 import dino from "../../plugins/dino/index.ts";
@@ -43,9 +44,14 @@ PluginTester.run(pixelRelation, {
 });
 
 PluginTester.run(channelRelation, {
-  valid: [{}, { divisor: { global: 14, local: 6 } }],
+  valid: [{}, { divisor: { global: 3, local: 1 } }],
   invalid: [{ options: { teacherTemp: -1 }, path: "teacherTemp" }],
   batchStatistics: true,
+});
+
+PluginTester.run(cosineRelation, {
+  valid: [{}, { weight: 2, teacherTemp: 0.1 }],
+  invalid: [{ options: { weight: -1 }, path: "weight" }],
 });
 
 describe("the page of each built-in plugin", () => {

@@ -49,6 +49,15 @@ const PROGRAM = `
     if (error instanceof RelataError) console.log(error.code);
   }`;
 
+/** For node's own test runner. */
+const TESTER = `
+  import { describe, it } from "node:test";
+  import { PluginTester } from "relata/testing";
+  import shrink from "./tested.mts";
+  PluginTester.runner = { describe, it };
+  PluginTester.run(shrink, { valid: [{ weight: 0.5 }], invalid: [{ options: { weight: "1" }, path: "weight" }] });
+`;
+
 const CONFIG = {
   data: { path: "./images", workers: 1 },
   backbone: { arch: "vit", embedDim: 32, depth: 2, numHeads: 2, patchSize: 8 },
@@ -145,6 +154,22 @@ describe("the installed package", function () {
         assert.ok(Math.abs(got - want) <= 1e-5 * Math.abs(want), `${name} of step ${step}: ${got}, ${want}`);
       }
     }
+  });
+
+  it("tests a plugin with relata/testing, under node's test runner too", () => {
+    writeFileSync(join(project, "tested.mts"), PLUGIN);
+    writeFileSync(join(project, "tester.mts"), TESTER);
+    const output = run(
+      project,
+      process.execPath,
+      "--import",
+      "tsx",
+      "--test-reporter=tap",
+      "--test",
+      "tester.mts",
+    );
+    assert.match(output, /^# fail 0$/m);
+    assert.match(output, /# Subtest: is the same captured into a graph/);
   });
 
   it("is a library with types", () => {

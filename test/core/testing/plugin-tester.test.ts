@@ -1,0 +1,222 @@
+/** The tester's tests: for each check a plugin that only this check, or it first, finds out. */
+import assert from "node:assert/strict";
+import * as tf from "@tensorflow/tfjs-core";
+import type { BackboneOutput, StepContext } from "../../../core/contexts.ts";
+import { definePlugin, withGradient, z, type Hooks, type PluginUse } from "../../../core/plugin.ts";
+import { checkGolden, checks, type Subject } from "../../../core/testing/checks.ts";
+import { PluginTester } from "../../../core/testing/plugin-tester.ts";
+import { globalViews, localViews, onStudent, plugin } from "../trainer/tiny.ts";
+
+const subjectOf = (use: PluginUse, batchStatistics = false): Subject => ({
+  plugin: use.definition.manifest.name,
+  method: [use],
+  views: [globalViews, localViews],
+  batchStatistics,
+});
+
+const check = (title: RegExp) => {
+  const found = checks.find((one) => title.test(one.title));
+  assert.ok(found, `there is no check ${title}`);
+  return found;
+};
+
+/** A loss of the student's class tokens. */
+const withLoss = (loss: (cls: tf.Tensor2D, step: StepContext) => tf.Tensor, more?: (hooks: Hooks) => void) =>
+  onStudent("broken", { cls: true }, (hooks, pass) => {
+    more?.(hooks);
+    hooks.loss.tap("broken", (losses, step) => {
+      const output: BackboneOutput = step.output(pass);
+      losses.add("broken", 1, loss(output.clsToken!, step));
+    });
+  });
+
+const meanSquare = (x: tf.Tensor) => tf.mean(tf.square(tf.sub(x, 1)));
+const sound = withLoss((cls) => meanSquare(cls));
+
+/** Each call of `apply` has its own count. */
+const counting = (use: (count: number, cls: tf.Tensor2D) => tf.Tensor) =>
+  plugin("broken", (hooks) => {
+    let count = 0;
+    hooks.setup.tap("broken", (setup) => {
+      const pass = setup.pass({
+        network: setup.network("student"),
+        views: "global",
+        outputs: { cls: true },
+      });
+      hooks.loss.tap("broken", (losses, step) =>
+        losses.add("broken", 1, use(count++, step.output(pass).clsToken!)),
+      );
+    });
+  });
+
+let calls = 0;
+const kept: tf.Tensor[] = [];
+
+const broken: readonly {
+  readonly check: RegExp;
+  readonly what: string;
+  readonly use: PluginUse;
+  readonly says: RegExp;
+}[] = [
+  {
+    check: /^trains/,
+    what: "a loss that is not finite",
+    use: withLoss((cls) => tf.log(tf.sub(tf.mean(cls), 1e6))),
+    says: /not finite/,
+  },
+  {
+    check: /^trains/,
+    what: "a loss without a gradient",
+    use: withLoss((cls) => tf.mul(meanSquare(cls), 0)),
+    says: /every gradient is zero/,
+  },
+  {
+    check: /^gives the same/,
+    what: "draws that do not follow from the seed",
+    use: withLoss((cls) => tf.mul(meanSquare(cls), 1 + calls++)),
+    says: /a second run: .* differs/,
+  },
+  {
+    check: /^frees/,
+    what: "a tensor kept at each step",
+    use: withLoss((cls) => {
+      kept.push(tf.keep(tf.scalar(1)));
+      return meanSquare(cls);
+    }),
+    says: /1 tensors more/,
+  },
+  {
+    check: /^has the gradient/,
+    what: "a gradient that is too large",
+    use: withLoss((cls) =>
+      meanSquare(
+        withGradient(
+          [cls],
+          () => ({ value: tf.clone(cls), saved: [] }),
+          (dy) => [tf.mul(dy, 1.1)],
+        ),
+      ),
+    ),
+    says: /its gradient says/,
+  },
+  {
+    check: /^goes on/,
+    what: "state that is not saved",
+    use: counting((count, cls) => tf.mul(meanSquare(cls), 1 + count)),
+    says: /the resumed run: .* differs/,
+  },
+  {
+    check: /^learns from two halves/,
+    what: "a loss that looks at the batch as a whole",
+    use: withLoss((cls) => tf.sum(tf.square(tf.mean(cls, 0)))),
+    says: /moves by .* differs by/,
+  },
+  {
+    check: /^is the same captured/,
+    what: "a value of one step frozen into the graph",
+    use: counting((count, cls) => tf.mul(meanSquare(cls), 1 + count)),
+    says: /FROZEN_VALUE/,
+  },
+];
+
+describe("PluginTester's checks", () => {
+  after(() => tf.dispose(kept));
+
+  for (const { check: title, what, use, says } of broken) {
+    it(`find ${what}`, async () => {
+      await assert.rejects(check(title).run(subjectOf(use)), says);
+    });
+  }
+
+  for (const { title, run } of checks) {
+    it(`pass a sound plugin: ${title}`, () => run(subjectOf(sound)));
+  }
+
+  it("do not halve the batch of a plugin with batch statistics", () => {
+    const { applies } = check(/two halves/);
+    assert.deepEqual([applies!(subjectOf(sound)), applies!(subjectOf(sound, true))], [true, false]);
+  });
+
+  it("hold outputs against golden ones", async () => {
+    const subject = subjectOf(withLoss((cls) => tf.mean(tf.add(tf.mul(cls, 0), 2.5))));
+    await checkGolden(subject, { "loss/broken": [2.5] }, 1e-6);
+    await assert.rejects(checkGolden(subject, { "loss/broken": [2.6] }, 1e-6), /differs by/);
+    await assert.rejects(checkGolden(subject, { "loss/other": [1] }, 1e-6), /no output loss\/other/);
+  });
+});
+
+describe("PluginTester", () => {
+  const own = definePlugin(
+    {
+      name: "own",
+      api: "^1",
+      summary: "made by a test",
+      options: z.strictObject({ weight: z.number().nonnegative().default(1) }),
+    },
+    () => undefined,
+  );
+
+  /** The titles that are declared, and the tests by title. */
+  function declared(run: () => void): Map<string, () => Promise<void> | void> {
+    const tests = new Map<string, () => Promise<void> | void>();
+    const path: string[] = [];
+    PluginTester.runner = {
+      describe: (title, body) => {
+        path.push(title);
+        body();
+        path.pop();
+      },
+      it: (title, body) => tests.set([...path, title].join(" | "), body),
+    };
+    try {
+      run();
+    } finally {
+      PluginTester.runner = undefined;
+    }
+    return tests;
+  }
+
+  it("declares a test for the manifest, for each refused option, and each check for each valid one", () => {
+    const tests = declared(() =>
+      PluginTester.run(own, {
+        valid: [{}, { weight: 2 }],
+        invalid: [{ options: { weight: -1 }, path: "weight" }],
+        golden: { options: {}, outputs: {}, tolerance: 0 },
+      }),
+    );
+    assert.equal(tests.size, 2 + 1 + 2 * checks.length + 1);
+    assert.ok(tests.has('plugin own | refuses {"weight":-1}'));
+    assert.ok(tests.has(`plugin own | with {"weight":2} | ${checks[0]!.title}`));
+  });
+
+  it("finds options that are accepted, or refused elsewhere, and a loose schema", async () => {
+    const failing = async (
+      definition: typeof own,
+      invalid: { options: unknown; path: string }[],
+      title: RegExp,
+    ) => {
+      const tests = declared(() => PluginTester.run(definition, { valid: [{}], invalid }));
+      const [, body] = [...tests].find(([name]) => title.test(name))!;
+      await assert.rejects(async () => body());
+    };
+    await failing(own, [{ options: { weight: 1 }, path: "weight" }], /refuses \{"weight":1\}/);
+    await failing(own, [{ options: { weight: -1 }, path: "other" }], /refuses \{"weight":-1\}/);
+    const loose = definePlugin(
+      {
+        name: "loose",
+        api: "^1",
+        summary: "made by a test",
+        options: z.object({ weight: z.number().default(1) }),
+      },
+      () => undefined,
+    );
+    await failing(loose as unknown as typeof own, [], /does not know/);
+  });
+
+  it("refuses to test nothing, or the same twice", () => {
+    const run = (cases: Parameters<typeof PluginTester.run>[1]) => () =>
+      declared(() => PluginTester.run(own, cases));
+    assert.throws(run({ valid: [], invalid: [] }), /no valid options/);
+    assert.throws(run({ valid: [{ weight: 1 }, { weight: 1 }], invalid: [] }), /twice/);
+  });
+});
