@@ -3,6 +3,7 @@ import { Command, CommanderError } from "commander";
 import { errors } from "../core/errors.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { evalCommand } from "./commands/eval.ts";
+import { newPluginCommand } from "./commands/new-plugin.ts";
 import { previewCommand } from "./commands/preview.ts";
 import { runsCommand } from "./commands/runs.ts";
 import { setupCommand } from "./commands/setup.ts";
@@ -48,6 +49,7 @@ export function makeProgram(context: CliContext): Command {
     previewCommand,
     evalCommand,
     runsCommand,
+    newPluginCommand,
     doctorCommand,
     setupCommand,
   ];

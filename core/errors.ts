@@ -133,6 +133,14 @@ export const errors = {
     message: `these plugins all want to run after each other: ${cycle.join(" -> ")}`,
     fix: "remove one of their `after`",
   })),
+  pluginName: coded("PLUGIN_NAME", (name: string) => ({
+    message: `"${name}" is no name for a plugin`,
+    fix: "use lower case, digits and dashes, such as my-relation",
+  })),
+  pluginFolderExists: coded("PLUGIN_FOLDER_EXISTS", (folder: string) => ({
+    message: `${folder} holds something already`,
+    fix: "name another folder with --out, or empty this one",
+  })),
   // --- hooks and plugins ---------------------------------------------------------------------------------
   hookAsyncTap: coded("HOOK_ASYNC_TAP", (plugin: string, hook: string) => ({
     message: `plugin "${plugin}" taps the synchronous hook "${hook}" with an async function`,

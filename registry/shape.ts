@@ -3,11 +3,10 @@ import { errors } from "../core/errors.ts";
 import { isPluginUse } from "../core/config/plugin-entry.ts";
 import { formatValue } from "../core/config/problems.ts";
 import type { PluginDefinition } from "../core/plugin.ts";
+import { PLUGIN_NAME } from "../core/plugin-name.ts";
 
 /** The version of the plugin contract: core/hooks.ts, core/contexts.ts, core/plugin.ts. */
 const CONTRACT = "^1";
-
-const NAME = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/;
 
 /**
  * @param source what the module was found as, for messages
@@ -34,7 +33,7 @@ export function asDefinition(exported: unknown, source: string): PluginDefinitio
     );
   }
   const { name, api, options } = exported.manifest as Partial<PluginDefinition["manifest"]>;
-  if (typeof name !== "string" || !NAME.test(name)) {
+  if (typeof name !== "string" || !PLUGIN_NAME.test(name)) {
     throw refuse(
       `its name is ${formatValue(name)}`,
       "name it in lower case with dashes, such as my-relation",

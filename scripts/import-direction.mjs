@@ -28,7 +28,7 @@ const rules = [
   },
   { in: /^cli\//, may: /^(core|registry|cli)\//, because: "plugins are reached through the registry" },
   { in: /^index\.ts$/, may: /^(core|registry)\//, because: "the library does not need the command line" },
-  { in: /^(benchmarks|examples)\//, may: /^(?!test\/)/, because: "only tests know of tests" },
+  { in: /^(benchmarks|examples|templates)\//, may: /^(?!test\/)/, because: "only tests know of tests" },
 ];
 
 function explain(file, imported) {

@@ -1,4 +1,4 @@
-/** Every plugin that comes with relata, and the example, keeps the contract; each has a page of its own. */
+/** Every plugin that comes with relata, the example and the templates keep the contract; the first have a page each. */
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -10,6 +10,9 @@ import ibot from "../../plugins/ibot/index.ts";
 import multiCrop from "../../plugins/multi-crop/index.ts";
 import pixelRelation from "../../plugins/pixel-relation/index.ts";
 import { builtins } from "../../registry/builtins.ts";
+import loss from "../../templates/loss/index.ts";
+import relation from "../../templates/relation/index.ts";
+import views from "../../templates/views/index.ts";
 import { learnsOnes } from "../core/trainer/tiny.ts";
 
 const head = { outDim: 16, hiddenDim: 16, bottleneckDim: 8, freezeLastLayerEpochs: 0 };
@@ -52,6 +55,23 @@ PluginTester.run(channelRelation, {
 PluginTester.run(cosineRelation, {
   valid: [{}, { weight: 2, teacherTemp: 0.1 }],
   invalid: [{ options: { weight: -1 }, path: "weight" }],
+});
+
+for (const [kind, plugin] of Object.entries({ relation, loss })) {
+  describe(`the template of a ${kind}`, () => {
+    PluginTester.run(plugin, {
+      valid: [{}, { weight: 2 }],
+      invalid: [{ options: { weight: -1 }, path: "weight" }],
+    });
+  });
+}
+
+describe("the template of views", () => {
+  PluginTester.run(views, {
+    valid: [{ size: 16 }, { size: 8, count: 1, brightness: 0 }],
+    invalid: [{ options: { brightness: 2 }, path: "brightness" }],
+    beside: [dino(head)],
+  });
 });
 
 describe("the page of each built-in plugin", () => {

@@ -104,6 +104,7 @@ describe("the installed package", function () {
       "docs",
       "examples",
       "package.json",
+      "templates",
     ]);
     // The recipes, which are the presets, and the page that they refer to; no programs.
     const benchmarks = readdirSync(join(project, "node_modules/relata/benchmarks")).sort();
@@ -170,6 +171,35 @@ describe("the installed package", function () {
     );
     assert.match(output, /^# fail 0$/m);
     assert.match(output, /# Subtest: is the same captured into a graph/);
+  });
+
+  it("starts a plugin that passes its test and trains, changed and as a package of its own", () => {
+    run(project, "npx", "relata", "new-plugin", "acme-angle", "--package");
+    const folder = join(project, "acme-angle");
+    // A formula of one's own: how patches point, not how similar they are.
+    const source = readFileSync(join(folder, "index.ts"), "utf8");
+    const changed = source.replace("l2Normalize(patchTokens)", "tf.tanh(l2Normalize(patchTokens))");
+    assert.notEqual(changed, source);
+    writeFileSync(join(folder, "index.ts"), changed.replace("temperedSoftmax, z", "temperedSoftmax, tf, z"));
+    assert.match(run(folder, "npm", "test"), /^# fail 0$|ℹ fail 0/m);
+
+    const [packed] = JSON.parse(run(folder, "npm", "pack", "--json")) as [{ filename: string }];
+    const tarball = join(folder, packed.filename);
+    run(project, "npm", "install", "--no-audit", "--no-fund", "--legacy-peer-deps", tarball);
+    const [views, dino] = CONFIG.plugins;
+    const config = {
+      ...CONFIG,
+      train: { epochs: 10, batchSize: 4, maxSteps: 20 },
+      plugins: [views, dino, { use: "acme-angle", with: { weight: 0.5 } }],
+    };
+    writeFileSync(join(project, "angle.json"), JSON.stringify(config));
+    assert.match(
+      run(project, "npx", "relata", "train", "angle.json", "--out", "angle"),
+      /finished after 20 steps/,
+    );
+    const records = readMetrics(join(project, "angle", "metrics.jsonl"));
+    assert.ok(records.slice(0, 20).every((record) => Number.isFinite(record["loss/acme-angle"])));
+    assert.ok(readFileSync(join(project, "angle", "report.html"), "utf8").includes("acme-angle"));
   });
 
   it("is a library with types", () => {
