@@ -6,6 +6,7 @@ import { evalCommand } from "./commands/eval.ts";
 import { newPluginCommand } from "./commands/new-plugin.ts";
 import { previewCommand } from "./commands/preview.ts";
 import { runsCommand } from "./commands/runs.ts";
+import { schemaCommand } from "./commands/schema.ts";
 import { setupCommand } from "./commands/setup.ts";
 import { startCommand } from "./commands/start.ts";
 import { trainCommand } from "./commands/train.ts";
@@ -50,6 +51,7 @@ export function makeProgram(context: CliContext): Command {
     evalCommand,
     runsCommand,
     newPluginCommand,
+    schemaCommand,
     doctorCommand,
     setupCommand,
   ];

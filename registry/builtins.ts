@@ -1,3 +1,5 @@
+import type { PluginDefinition } from "../core/plugin.ts";
+
 /** The plugins that come with relata, loaded when they are used. A new one is one line here. */
 export const builtins: Readonly<Record<string, () => Promise<{ readonly default: unknown }>>> = {
   "multi-crop": () => import("../plugins/multi-crop/index.ts"),
@@ -6,3 +8,9 @@ export const builtins: Readonly<Record<string, () => Promise<{ readonly default:
   "pixel-relation": () => import("../plugins/pixel-relation/index.ts"),
   "channel-relation": () => import("../plugins/channel-relation/index.ts"),
 };
+
+/** All of them, loaded. */
+export async function builtinPlugins(): Promise<PluginDefinition[]> {
+  const modules = await Promise.all(Object.values(builtins).map((load) => load()));
+  return modules.map((module) => module.default as PluginDefinition);
+}

@@ -34,7 +34,7 @@ export async function loadConfig(path: string): Promise<LoadedConfig> {
   const text = await readFile(file, "utf8").catch(async (cause: unknown) => {
     throw errors.configMissing(file, await neighbour(file)).because(cause);
   });
-  const config = TEXT.includes(type) ? parseText(file, text) : await importConfig(file);
+  const config = TEXT.includes(type) ? withoutSchema(parseText(file, text)) : await importConfig(file);
   return { config, baseDir: dirname(file) };
 }
 
@@ -48,6 +48,13 @@ function parseText(file: string, text: string): unknown {
     throw errors.configSyntax(file, line, col, error.message).because(error);
   }
   return document.toJS();
+}
+
+/** A config without the line that tells editors its schema. */
+function withoutSchema(config: unknown): unknown {
+  if (typeof config !== "object" || config === null || Array.isArray(config)) return config;
+  const { $schema: _, ...rest } = config as Record<string, unknown>;
+  return rest;
 }
 
 async function importConfig(file: string): Promise<unknown> {

@@ -11,6 +11,10 @@ describe("loadConfig", () => {
 
   const formats: [name: string, content: string][] = [
     ["run.yaml", "seed: 3\ntrain: { lr: 5.0e-4 }\nplugins:\n  - dino\n  - use: ./own.ts\n"],
+    [
+      "schema.json",
+      '{ "$schema": "./relata.schema.json", "seed": 3, "train": { "lr": 5e-4 }, "plugins": ["dino", { "use": "./own.ts" }] }',
+    ],
     ["run.yml", "seed: 3\ntrain: { lr: 5e-4 }\nplugins: [dino, { use: ./own.ts }]\n"],
     [
       "run.json",
