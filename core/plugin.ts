@@ -76,6 +76,9 @@ export type { Scalar, Tensor, Tensor1D, Tensor2D, Tensor3D, Tensor4D } from "@te
 export * from "./math/index.ts";
 export { ProjectionMlp, PrototypeLayer } from "./heads/projection-head.ts";
 export { RelationHeads } from "./heads/relation-head.ts";
+export { decaysByDefault } from "./trainer/optimizer.ts";
+export type { Optimizer, OptimizerStep, TrainableParameter } from "./trainer/optimizer.ts";
+export type { Tracer, Variable } from "./engine/engine.ts";
 export { cosineSchedule, linearWarmup } from "./trainer/schedule.ts";
 export type * from "./contexts.ts";
 export type { Hooks } from "./hooks.ts";

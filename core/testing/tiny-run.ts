@@ -1,10 +1,12 @@
 /** A tiny run, put together from plugins without config or files: what a plugin is tested in. */
+import { Container } from "../container.ts";
 import type { RunInfo, ViewGroupSpec } from "../contexts.ts";
 import type { ViewBatch } from "../data/pipeline.ts";
 import type { Engine } from "../engine/engine.ts";
 import { createHooks } from "../hooks.ts";
 import type { PluginUse } from "../plugin.ts";
 import { Random } from "../random.ts";
+import { BACKBONE, OPTIMIZER } from "../tokens.ts";
 import { AdamW, type Optimizer } from "../trainer/optimizer.ts";
 import { Training, type TrainingSettings } from "../trainer/training.ts";
 import { VisionTransformer } from "../vit/vit.ts";
@@ -44,6 +46,7 @@ export interface TinyOptions {
   readonly run?: Partial<RunInfo>;
   readonly settings?: Partial<TrainingSettings>;
   readonly dropPathRate?: number;
+  /** In the place of AdamW and of what plugins bind. */
   readonly optimizer?: Optimizer;
 }
 
@@ -69,21 +72,24 @@ export async function tinyTraining(
 ): Promise<Training> {
   const hooks = createHooks();
   hooks.views.tap("test", (views) => [...views, ...(options.views ?? [globalViews])]);
+  const run = { ...tinyRun, ...options.run };
+  const container = new Container();
+  container.bind(BACKBONE, () => tinyBackbone(options.dropPathRate, run.channels));
+  container.bind(OPTIMIZER, () => new AdamW({ beta1: 0.9, beta2: 0.999, epsilon: 1e-8, decayBiases: false }));
   for (const { definition, options: given } of plugins) {
-    definition.apply(hooks, {
+    const parts = definition.apply(hooks, {
       name: definition.manifest.name,
       options: definition.manifest.options.parse(given),
     });
+    parts?.services?.(container);
   }
-  const run = { ...tinyRun, ...options.run };
   const training = await Training.create({
     hooks,
     views: hooks.views.call([]),
     run,
-    backbone: tinyBackbone(options.dropPathRate, run.channels),
+    backbone: container.get(BACKBONE),
     engine,
-    optimizer:
-      options.optimizer ?? new AdamW({ beta1: 0.9, beta2: 0.999, epsilon: 1e-8, decayBiases: false }),
+    optimizer: options.optimizer ?? container.get(OPTIMIZER),
     settings: { ...tinySettings, ...options.settings },
     outputGradients: true,
   });

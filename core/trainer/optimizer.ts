@@ -87,10 +87,17 @@ export class AdamW implements Optimizer {
   }
 
   /** Whether weight decay applies to a parameter. */
-  decays({ name, shape, weightDecay }: TrainableParameter): boolean {
-    if (weightDecay !== undefined) return weightDecay;
-    return shape.length > 1 || (this.options.decayBiases && name.endsWith(".bias"));
+  decays(parameter: TrainableParameter): boolean {
+    return decaysByDefault(parameter, this.options.decayBiases);
   }
+}
+
+/** The plugin's wish, or else: tensors of more than one dimension are decayed, and biases as an option; norms never. */
+export function decaysByDefault(
+  { name, shape, weightDecay }: TrainableParameter,
+  decayBiases: boolean,
+): boolean {
+  return weightDecay ?? (shape.length > 1 || (decayBiases && name.endsWith(".bias")));
 }
 
 /** g * min(1, clip / (||g|| + 1e-6)), each tensor on its own; `squaredNorm` is ||g||^2. */

@@ -7,6 +7,7 @@ import { PluginTester } from "../../core/testing/plugin-tester.ts";
 import channelRelation from "../../plugins/channel-relation/index.ts";
 import dino from "../../plugins/dino/index.ts";
 import ibot from "../../plugins/ibot/index.ts";
+import lion from "../../plugins/lion/index.ts";
 import multiCrop from "../../plugins/multi-crop/index.ts";
 import pixelRelation from "../../plugins/pixel-relation/index.ts";
 import { builtins } from "../../registry/builtins.ts";
@@ -55,6 +56,12 @@ PluginTester.run(channelRelation, {
 PluginTester.run(cosineRelation, {
   valid: [{}, { weight: 2, teacherTemp: 0.1 }],
   invalid: [{ options: { weight: -1 }, path: "weight" }],
+});
+
+PluginTester.run(lion, {
+  valid: [{}, { beta1: 0, decayBiases: true }],
+  invalid: [{ options: { beta2: 1 }, path: "beta2" }],
+  beside: [learnsOnes],
 });
 
 for (const [kind, plugin] of Object.entries({ relation, loss })) {
