@@ -7,6 +7,7 @@ import { PluginTester } from "../../core/testing/plugin-tester.ts";
 import channelRelation from "../../plugins/channel-relation/index.ts";
 import dino from "../../plugins/dino/index.ts";
 import ibot from "../../plugins/ibot/index.ts";
+import koleo from "../../plugins/koleo/index.ts";
 import lion from "../../plugins/lion/index.ts";
 import multiCrop from "../../plugins/multi-crop/index.ts";
 import pixelRelation from "../../plugins/pixel-relation/index.ts";
@@ -56,6 +57,12 @@ PluginTester.run(channelRelation, {
 PluginTester.run(cosineRelation, {
   valid: [{}, { weight: 2, teacherTemp: 0.1 }],
   invalid: [{ options: { weight: -1 }, path: "weight" }],
+});
+
+PluginTester.run(koleo, {
+  valid: [{}, { weight: 2 }],
+  invalid: [{ options: { weight: -1 }, path: "weight" }],
+  batchStatistics: true,
 });
 
 PluginTester.run(lion, {
