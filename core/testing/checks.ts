@@ -22,7 +22,6 @@ import {
 
 /** A method to check: the plugin with some options, and what trains beside it. */
 export interface Subject {
-  readonly plugin: string;
   readonly method: readonly PluginUse[];
   readonly views: readonly ViewGroupSpec[];
   /** It normalises with the batch at hand: two halves of a batch are not the whole. */

@@ -56,7 +56,6 @@ export const PluginTester = {
     const { manifest } = plugin;
     requireCases(manifest.name, valid, invalid);
     const subject = (options: unknown): Subject => ({
-      plugin: manifest.name,
       method: [plugin(deepFreeze(structuredClone(options)) as object), ...beside],
       views,
       batchStatistics: cases.batchStatistics ?? false,

@@ -1,5 +1,6 @@
 /** Types of plugins, their options and hooks: what must compile and what must not. Checked by `tsc`, never run. */
 import { definePlugin, tf, z, type Hooks, type PluginUse } from "../../core/plugin.ts";
+import { PluginTester } from "../../core/testing/plugin-tester.ts";
 import dino from "../../plugins/dino/index.ts";
 import multiCrop from "../../plugins/multi-crop/index.ts";
 
@@ -79,3 +80,12 @@ hooks.loss.tap("a", (losses) => void losses.total);
 hooks.loss = hooks.relation;
 
 export { notCalled, uses };
+
+PluginTester.run(own, {
+  valid: [{ mode: "a" }, { mode: "b", weight: 2 }],
+  invalid: [{ options: {}, path: "mode" }],
+});
+// @ts-expect-error -- an option that is valid has a name that there is
+PluginTester.run(own, { valid: [{ mode: "a", weigth: 2 }], invalid: [] });
+// @ts-expect-error -- and all that is required
+PluginTester.run(own, { valid: [{}], invalid: [] });

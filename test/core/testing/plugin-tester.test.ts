@@ -8,7 +8,6 @@ import { PluginTester } from "../../../core/testing/plugin-tester.ts";
 import { globalViews, localViews, onStudent, plugin } from "../trainer/tiny.ts";
 
 const subjectOf = (use: PluginUse, batchStatistics = false): Subject => ({
-  plugin: use.definition.manifest.name,
   method: [use],
   views: [globalViews, localViews],
   batchStatistics,
