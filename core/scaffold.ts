@@ -1,8 +1,8 @@
 /** Starts a plugin: a folder with the plugin, its test, its page and a config, which train as they are. */
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { dirname, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { errors } from "./errors.ts";
+import { packageRoot } from "./package-root.ts";
 import { PLUGIN_NAME } from "./plugin-name.ts";
 
 /** What a plugin adds; each has a template of its own. */
@@ -19,7 +19,7 @@ export interface NewPlugin {
   readonly publishable?: boolean;
 }
 
-const TEMPLATES = join(dirname(createRequire(import.meta.url).resolve("relata/package.json")), "templates");
+const TEMPLATES = join(packageRoot, "templates");
 /** The name in the templates. */
 const PLACEHOLDER = /my-plugin/g;
 

@@ -1,13 +1,12 @@
 /** The recipes that come with relata, by name: a start without a config file. */
 import { readdirSync } from "node:fs";
-import { createRequire } from "node:module";
-import { basename, dirname, join } from "node:path";
+import { basename, join } from "node:path";
 import { errors } from "../errors.ts";
+import { packageRoot } from "../package-root.ts";
 import { didYouMean } from "./did-you-mean.ts";
 
-const root = dirname(createRequire(import.meta.url).resolve("relata/package.json"));
 /** One file each; its head says paper, command, cost and what to expect. */
-const RECIPES = join(root, "benchmarks", "recipes");
+const RECIPES = join(packageRoot, "benchmarks", "recipes");
 const ENDING = ".yaml";
 
 export function presetNames(): string[] {

@@ -9,6 +9,14 @@ export interface CropRect {
   readonly height: number;
 }
 
+/** What two rectangles share; undefined where that has no area. */
+export function intersection(a: CropRect, b: CropRect): CropRect | undefined {
+  const [x, y] = [Math.max(a.x, b.x), Math.max(a.y, b.y)];
+  const width = Math.min(a.x + a.width, b.x + b.width) - x;
+  const height = Math.min(a.y + a.height, b.y + b.height) - y;
+  return width > 0 && height > 0 ? { x, y, width, height } : undefined;
+}
+
 export interface CropRanges {
   /** Share of the image's area, 0..1. */
   readonly scale: readonly [number, number];

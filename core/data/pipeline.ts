@@ -6,6 +6,7 @@
  */
 import { errors } from "../errors.ts";
 import { Random } from "../random.ts";
+import type { CropRect } from "./crop.ts";
 import type { Dataset } from "./dataset.ts";
 import { checkBackground, WHITE, type Channels } from "./decode.ts";
 import { RECT_LENGTH, type Rendered, type RenderSettings } from "./render.ts";
@@ -50,6 +51,13 @@ export interface Replacement {
   readonly index: number;
   readonly by: number;
   readonly reason: string;
+}
+
+/** The crop rectangle of an image of a group: row view * B + b. */
+export function cropOf({ rects }: ViewBatch, group: string, row: number): CropRect {
+  const at = row * RECT_LENGTH;
+  const rect = rects.get(group)!.subarray(at, at + RECT_LENGTH);
+  return { x: rect[0]!, y: rect[1]!, width: rect[2]!, height: rect[3]! };
 }
 
 /** A batch being made: row b of sample b, to be replaced where its image cannot be read. */

@@ -1,7 +1,7 @@
 /** The views of a run that is not started. */
 import type { ResolvedConfig } from "../config/schema.ts";
+import { intersection } from "../data/crop.ts";
 import { silentLogger } from "../logger.ts";
-import type { Box } from "../report/images.ts";
 import type { ViewSample } from "../report/report-data.ts";
 import { assemble, type ResolvedPlugin } from "../trainer/assemble.ts";
 import { sampleViews } from "../trainer/preview.ts";
@@ -41,13 +41,7 @@ export async function previewViews(
 function withOverlap(sample: ViewSample): ViewSample {
   const { boxes = [] } = sample.source;
   const [a, b] = boxes.filter(({ kind }) => kind === "global");
-  const overlap = a && b && intersection(a, b);
-  return overlap ? { ...sample, source: { ...sample.source, boxes: [overlap, ...boxes] } } : sample;
-}
-
-function intersection(a: Box, b: Box): Box | undefined {
-  const [x, y] = [Math.max(a.x, b.x), Math.max(a.y, b.y)];
-  const width = Math.min(a.x + a.width, b.x + b.width) - x;
-  const height = Math.min(a.y + a.height, b.y + b.height) - y;
-  return width > 0 && height > 0 ? { kind: "overlap", x, y, width, height } : undefined;
+  const shared = a && b && intersection(a, b);
+  if (!shared) return sample;
+  return { ...sample, source: { ...sample.source, boxes: [{ kind: "overlap", ...shared }, ...boxes] } };
 }

@@ -7,10 +7,10 @@ import type { Engine, HostArray } from "../engine/engine.ts";
 import { ensureLibrary } from "../engine/install.ts";
 import type { PluginUse } from "../plugin.ts";
 import { Random } from "../random.ts";
-import type { Optimizer } from "../trainer/optimizer.ts";
 import type { Training } from "../trainer/training.ts";
 import {
   at,
+  descent,
   distance,
   outputsOf,
   partOf,
@@ -74,17 +74,6 @@ function assertAlike(got: Outputs, want: Outputs, tolerance: number, what: strin
 
 /** Of sums of a few thousand float32 values of size 1. */
 const ROUNDING = 2e-6;
-
-/** Gradients as updates: unlike Adam, it does not turn rounding of small gradients into whole steps. */
-const descent: Optimizer = {
-  name: "descent",
-  declare: () => undefined,
-  apply({ tracer, gradients }) {
-    for (const { parameter, gradient } of gradients) {
-      tracer.assign(parameter.variable, tf.sub(tracer.read(parameter.variable), gradient));
-    }
-  },
-};
 
 export const checks: readonly Check[] = [
   {

@@ -1,4 +1,5 @@
 /** A tiny run, put together from plugins without config or files: what a plugin is tested in. */
+import * as tf from "@tensorflow/tfjs-core";
 import { Container } from "../container.ts";
 import type { RunInfo, ViewGroupSpec } from "../contexts.ts";
 import type { ViewBatch } from "../data/pipeline.ts";
@@ -49,6 +50,17 @@ export interface TinyOptions {
   /** In the place of AdamW and of what plugins bind. */
   readonly optimizer?: Optimizer;
 }
+
+/** Plain gradient descent: unlike Adam, it does not turn rounding of small gradients into whole steps. */
+export const descent: Optimizer = {
+  name: "descent",
+  declare: () => undefined,
+  apply({ tracer, gradients }) {
+    for (const { parameter, gradient } of gradients) {
+      tracer.assign(parameter.variable, tf.sub(tracer.read(parameter.variable), gradient));
+    }
+  },
+};
 
 export const tinyBackbone = (dropPathRate = 0, channels = 3): VisionTransformer =>
   new VisionTransformer({

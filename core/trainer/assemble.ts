@@ -6,7 +6,7 @@ import type { RunInfo, ViewGroupSpec } from "../contexts.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { openEmoji } from "../data/emoji.ts";
 import { openImageFolder } from "../data/image-folder.ts";
-import { ViewPipeline } from "../data/pipeline.ts";
+import { ViewPipeline, type ViewBatch } from "../data/pipeline.ts";
 import { createEngine } from "../engine/create-engine.ts";
 import type { Engine } from "../engine/engine.ts";
 import { ensureLibrary } from "../engine/install.ts";
@@ -140,6 +140,16 @@ export async function assemble(
         prefetch: data.prefetch,
       }),
   };
+}
+
+/** The run's first batch, by a pipeline of its own. */
+export async function firstBatch({ pipeline }: Assembly): Promise<ViewBatch> {
+  const batches = pipeline();
+  try {
+    return (await batches.batches(0).next()).value as ViewBatch;
+  } finally {
+    await batches.close();
+  }
 }
 
 /** Undefined where the config leaves the dataset to a plugin. */

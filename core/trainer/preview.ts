@@ -1,67 +1,56 @@
 /** A few samples and the views that the networks would see of them, augmented, for the eye. */
 import type { TokenGrid } from "../backbone.ts";
+import type { CropRect } from "../data/crop.ts";
 import { decode } from "../data/decode.ts";
-import type { ViewBatch } from "../data/pipeline.ts";
+import { cropOf } from "../data/pipeline.ts";
 import { rgbImage, type AnnotatedImage, type Box, type PatchCells } from "../report/images.ts";
 import type { ViewSample } from "../report/report-data.ts";
-import type { Assembly } from "./assemble.ts";
+import { firstBatch, type Assembly } from "./assemble.ts";
 
 /** The first `count` samples of the run's first batch, with the views of step 0. */
 export async function sampleViews(assembly: Assembly, count: number): Promise<ViewSample[]> {
   if (count === 0) return [];
   const { training, run, dataset, config } = assembly;
-  const pipeline = assembly.pipeline();
-  try {
-    const { value } = await pipeline.batches(0).next();
-    const batch = value as ViewBatch;
-    const start = { step: 0, epoch: 0 };
-    const feeds = training.feeds(batch, start);
-    const program = await training.engine.program("views", training.traceViews(feeds));
-    const augmented = await program.run(feeds);
-    const groups = training.declarations.views.map((spec) => ({
-      ...spec,
-      grid: training.declarations.backbone.grid(spec.size),
-      mask: training.maskCells(spec.group, batch, start),
-    }));
-    const samples = Math.min(count, run.batchSize);
-    return await Promise.all(
-      Array.from({ length: samples }, async (_, b): Promise<ViewSample> => {
-        const item = dataset.item(batch.indices[b]!);
-        const { channels, background } = config.data;
-        const source = await decode(item.path, { channels, background });
-        const boxes: Box[] = [];
-        const views: ViewSample["views"][number][] = [];
-        for (const { group, count: viewCount, size, grid, mask } of groups) {
-          for (let view = 0; view < viewCount; view++) {
-            const row = view * run.batchSize + b;
-            const kind = group === "local" ? "local" : "global";
-            boxes.push(boxOf(kind, batch.rects.get(group)!.subarray(row * 5, row * 5 + 4), source));
-            const imageSize = size * size * channels;
-            const values = (augmented[group] as Float32Array).subarray(
-              row * imageSize,
-              (row + 1) * imageSize,
-            );
-            views.push({
-              image: rgbImage(
-                values.map((v) => 255 * v),
-                { width: size, height: size, channels },
-              ),
-              name: `${group} ${view + 1}`,
-              kind,
-              mask: mask && maskOf(grid, mask, row),
-            });
-          }
+  const batch = await firstBatch(assembly);
+  const start = { step: 0, epoch: 0 };
+  const feeds = training.feeds(batch, start);
+  const program = await training.engine.program("views", training.traceViews(feeds));
+  const augmented = await program.run(feeds);
+  const groups = training.declarations.views.map((spec) => ({
+    ...spec,
+    grid: training.declarations.backbone.grid(spec.size),
+    mask: training.maskCells(spec.group, batch, start),
+  }));
+  const samples = Math.min(count, run.batchSize);
+  return Promise.all(
+    Array.from({ length: samples }, async (_, b): Promise<ViewSample> => {
+      const item = dataset.item(batch.indices[b]!);
+      const { channels, background } = config.data;
+      const source = await decode(item.path, { channels, background });
+      const boxes: Box[] = [];
+      const views: ViewSample["views"][number][] = [];
+      for (const { group, count: viewCount, size, grid, mask } of groups) {
+        for (let view = 0; view < viewCount; view++) {
+          const row = view * run.batchSize + b;
+          const kind = group === "local" ? "local" : "global";
+          boxes.push(boxOf(kind, cropOf(batch, group, row), source));
+          const imageSize = size * size * channels;
+          const values = (augmented[group] as Float32Array).subarray(row * imageSize, (row + 1) * imageSize);
+          views.push({
+            image: rgbImage(
+              values.map((v) => 255 * v),
+              { width: size, height: size, channels },
+            ),
+            name: `${group} ${view + 1}`,
+            kind,
+            mask: mask && maskOf(grid, mask, row),
+          });
         }
-        const whole: AnnotatedImage = {
-          image: rgbImage(source.data, source),
-          boxes,
-        };
-        return { name: item.id, source: whole, views };
-      }),
-    );
-  } finally {
-    await pipeline.close();
-  }
+      }
+      const whole: AnnotatedImage = { image: rgbImage(source.data, source), boxes };
+      return { name: item.id, source: whole, views };
+    }),
+  );
 }
 
 /** The cells of one image of a batch. */
@@ -77,9 +66,14 @@ function maskOf({ rows, columns }: TokenGrid, cells: ArrayLike<number>, image: n
 /** A crop rectangle in fractions of the source image. */
 function boxOf(
   kind: "global" | "local",
-  rect: Float32Array,
+  crop: CropRect,
   { width, height }: { width: number; height: number },
 ): Box {
-  const [x, y, w, h] = rect as unknown as [number, number, number, number];
-  return { kind, x: x / width, y: y / height, width: w / width, height: h / height };
+  return {
+    kind,
+    x: crop.x / width,
+    y: crop.y / height,
+    width: crop.width / width,
+    height: crop.height / height,
+  };
 }

@@ -1,10 +1,11 @@
 /** How points of a few images relate to the rest of two views of them: the teacher's view and the student's other. */
 import type { ViewGroupSpec } from "../contexts.ts";
+import { intersection } from "../data/crop.ts";
+import { cropOf, type ViewBatch } from "../data/pipeline.ts";
 import type { Feeds, HostArray, Program } from "../engine/engine.ts";
-import type { ViewBatch } from "../data/pipeline.ts";
 import { rgbImage, type AnnotatedImage } from "../report/images.ts";
 import type { RelationSample } from "../report/report-data.ts";
-import type { Assembly } from "./assemble.ts";
+import { firstBatch, type Assembly } from "./assemble.ts";
 import { TEACHER } from "./declarations.ts";
 import { relationOutputs } from "./relation-rows.ts";
 
@@ -68,34 +69,27 @@ export class RelationPictures {
   }
 }
 
-async function prepare({ training, pipeline }: Assembly, count: number): Promise<Prepared | undefined> {
+async function prepare(assembly: Assembly, count: number): Promise<Prepared | undefined> {
+  const { training } = assembly;
   const { views: groups, passes } = training.declarations;
   const taught = [...passes.values()].filter(({ network }) => network.name === TEACHER);
   const views = groups.find((own) => own.count > 1 && taught.some((pass) => pass.views === own));
   if (!views) return undefined;
-  const batches = pipeline();
-  try {
-    const batch = (await batches.batches(0).next()).value as ViewBatch;
-    const samples = Int32Array.from(overlapping(batch, views.group).slice(0, count));
-    if (samples.length === 0) return undefined;
-    const feeds = training.plainFeeds(batch, { step: 0, epoch: 0 });
-    const points = Int32Array.from(POINTS, ([row, column]) => row * SIDE + column);
-    const trace = training.traceRelations(feeds, { group: views.group, samples, points, side: SIDE });
-    return { batch, views, samples, feeds, program: await training.engine.program("relations", trace) };
-  } finally {
-    await batches.close();
-  }
+  const batch = await firstBatch(assembly);
+  const samples = Int32Array.from(overlapping(batch, views.group).slice(0, count));
+  if (samples.length === 0) return undefined;
+  const feeds = training.plainFeeds(batch, { step: 0, epoch: 0 });
+  const points = Int32Array.from(POINTS, ([row, column]) => row * SIDE + column);
+  const trace = training.traceRelations(feeds, { group: views.group, samples, points, side: SIDE });
+  return { batch, views, samples, feeds, program: await training.engine.program("relations", trace) };
 }
 
 /** Samples whose first two views of a group share something. */
-function overlapping({ indices, rects }: ViewBatch, group: string): number[] {
-  const rectOf = (row: number) =>
-    [...rects.get(group)!.subarray(5 * row, 5 * row + 4)] as [number, number, number, number];
-  return Array.from(indices.keys()).filter((b) => {
-    const [ax, ay, aw, ah] = rectOf(b);
-    const [bx, by, bw, bh] = rectOf(indices.length + b);
-    return Math.max(ax, bx) < Math.min(ax + aw, bx + bw) && Math.max(ay, by) < Math.min(ay + ah, by + bh);
-  });
+function overlapping(batch: ViewBatch, group: string): number[] {
+  const { indices } = batch;
+  return Array.from(indices.keys()).filter((b) =>
+    intersection(cropOf(batch, group, b), cropOf(batch, group, indices.length + b)),
+  );
 }
 
 interface Shown {

@@ -40,10 +40,8 @@ export function traceRelations(parts: ForwardParts, variant: Variant, shown: Sho
       ),
     );
     const chosen = <T extends tf.Tensor>(x: T) => rowsAt(x, shown.samples);
-    const pixels = tf.split(
-      forward.augment(declarations.viewGroup(shown.group)),
-      declarations.viewGroup(shown.group).count,
-    );
+    const views = declarations.viewGroup(shown.group);
+    const pixels = tf.split(forward.augment(views), views.count);
     tracer.output(relationOutputs.pixels, tf.stack(pixels.slice(0, 2).map(chosen)));
     for (const { relation, ...networks } of pointRows(forward.relations, forward.relationStep, shown)) {
       for (const network of ["teacher", "student"] as const) {

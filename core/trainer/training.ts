@@ -19,13 +19,13 @@ import type { Hooks } from "../hooks.ts";
 import { Random } from "../random.ts";
 import { withScope } from "../scopes.ts";
 import { Declarations, STUDENT, TEACHER, type PassDeclaration } from "./declarations.ts";
+import { traceViews } from "./forward.ts";
 import type { Optimizer } from "./optimizer.ts";
 import type { Normalisation } from "./pixels.ts";
+import { traceRelations, type ShownPoints } from "./relation-rows.ts";
 import { cosineSchedule } from "./schedule.ts";
 import { ModelState } from "./state.ts";
 import { inputNames, type Variant } from "./step-context.ts";
-import { traceViews } from "./forward.ts";
-import { traceRelations, type ShownPoints } from "./relation-rows.ts";
 import { stepOutputs, traceStep, type StepKind, type StepParts } from "./step.ts";
 
 export interface TrainingSettings {

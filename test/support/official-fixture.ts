@@ -148,6 +148,21 @@ export interface FixtureTrainingOptions {
   readonly decayBiases?: boolean;
 }
 
+/** The tiny ViT that the official code was run with. */
+export const fixtureBackbone = () =>
+  new VisionTransformer({
+    imageSize: 64,
+    patchSize: 16,
+    channels: 3,
+    embedDim: 64,
+    depth: 2,
+    numHeads: 4,
+    mlpRatio: 4,
+    qkvBias: true,
+    dropPathRate: 0,
+    registerTokens: 0,
+  });
+
 /** A method over the fixture's views on an engine, with the fixture's initial weights. */
 export async function fixtureTraining(
   engine: Engine,
@@ -163,18 +178,7 @@ export async function fixtureTraining(
     hooks,
     views: hooks.views.call([]),
     run,
-    backbone: new VisionTransformer({
-      imageSize: 64,
-      patchSize: 16,
-      channels: 3,
-      embedDim: 64,
-      depth: 2,
-      numHeads: 4,
-      mlpRatio: 4,
-      qkvBias: true,
-      dropPathRate: 0,
-      registerTokens: 0,
-    }),
+    backbone: fixtureBackbone(),
     engine,
     optimizer: new AdamW({ beta1: 0.9, beta2: 0.999, epsilon: 1e-8, decayBiases }),
     settings: { ...settings, ...changed },

@@ -1,23 +1,20 @@
 import assert from "node:assert/strict";
-import * as tf from "@tensorflow/tfjs-core";
 import dino from "../../../plugins/dino/index.ts";
 import type { ViewBatch } from "../../../core/data/pipeline.ts";
 import type { Engine } from "../../../core/engine/engine.ts";
-import type { Optimizer } from "../../../core/trainer/optimizer.ts";
 import type { Training } from "../../../core/trainer/training.ts";
 import { makeEngine } from "../../support/engines.ts";
-import { at, distance, globalViews, localViews, partOf, tinyBatch, tinyTraining, valuesOf } from "./tiny.ts";
-
-/** Plain gradient descent: unlike Adam, it does not turn rounding of small gradients into whole steps. */
-const descent: Optimizer = {
-  name: "descent",
-  declare: () => undefined,
-  apply({ tracer, gradients }) {
-    for (const { parameter, gradient } of gradients) {
-      tracer.assign(parameter.variable, tf.sub(tracer.read(parameter.variable), gradient));
-    }
-  },
-};
+import {
+  at,
+  descent,
+  distance,
+  globalViews,
+  localViews,
+  partOf,
+  tinyBatch,
+  tinyTraining,
+  valuesOf,
+} from "./tiny.ts";
 
 const method = dino({
   outDim: 16,

@@ -1,7 +1,8 @@
 /** The tiny model and inputs of test/fixtures/parity/dino.safetensors, made by the official DINO code. */
 import * as tf from "@tensorflow/tfjs-core";
 import { PrototypeLayer, ProjectionMlp } from "../../../core/heads/projection-head.ts";
-import { VisionTransformer, type ParameterSpec, type Parameters } from "../../../core/vit/vit.ts";
+import type { ParameterSpec, Parameters } from "../../../core/vit/vit.ts";
+import { fixtureBackbone } from "../../support/official-fixture.ts";
 import { readFixture, readFixtureJson } from "../../support/safetensors-fixture.ts";
 
 export const golden = readFixture("parity/dino.safetensors");
@@ -15,18 +16,7 @@ export const {
   param_groups: { decayed: string[]; not_decayed: string[] };
 }>("parity/dino.json");
 
-export const vit = new VisionTransformer({
-  imageSize: 64,
-  patchSize: 16,
-  channels: 3,
-  embedDim: 64,
-  depth: 2,
-  numHeads: 4,
-  mlpRatio: 4,
-  qkvBias: true,
-  dropPathRate: 0,
-  registerTokens: 0,
-});
+export const vit = fixtureBackbone();
 export const mlp = new ProjectionMlp({ inDim: 64, hiddenDim: 64, bottleneckDim: 32 });
 export const prototypes = new PrototypeLayer({ inDim: 32, outDim: 128, normLastLayer: false });
 
