@@ -1,4 +1,9 @@
-/** The BACKBONE service: pixels to tokens. A replacement (ConvNeXt, Swin …) implements this interface. */
+/**
+ * The BACKBONE service: pixels to tokens. A replacement implements this interface.
+ *
+ * A ViT has the same patches and width all through. A backbone that merges patches on its way (ConvNeXt, Swin) embeds
+ * N0 finer ones of width D0, and gives N of width D.
+ */
 import type { Tensor, Tensor2D, Tensor3D, Tensor4D } from "@tensorflow/tfjs-core";
 import type { Parameters, ParameterSpec } from "./parameters.ts";
 
@@ -11,7 +16,7 @@ export interface TokenGrid {
 
 /** One pass as the blocks see it. */
 export interface BackboneSegment {
-  /** [B, T, D] tokens before block 0. */
+  /** [B, T, D0] tokens before block 0. */
   readonly tokens: Tensor3D;
   /** [2 * depth, B] multipliers of the residual branches, 0 or 1 / keep; absent where nothing is dropped. */
   readonly dropPath?: Tensor2D;
@@ -24,12 +29,15 @@ export interface BackboneSegment {
 export interface BackboneSegmentOutput {
   /** [B, T, D] after the last block, before the final norm; [B, 1, D] when `clsOnly`. */
   readonly tokens: Tensor3D;
-  /** [B, T, D] by block index. */
+  /** By block index, [B, T, D] or as the block leaves them. */
   readonly blocks: ReadonlyMap<number, Tensor3D>;
 }
 
 export interface Backbone {
+  /** D, of the tokens that it gives. */
   readonly embedDim: number;
+  /** D0, of the patch tokens before the blocks. */
+  readonly stemDim: number;
   readonly depth: number;
   readonly numHeads: number;
   /** Tokens in front of the patch tokens: class token first, then registers. */
@@ -38,12 +46,14 @@ export interface Backbone {
   /** [depth] stochastic-depth rates, 0 … dropPathRate. */
   readonly dropPathRates: readonly number[];
   parameters(): readonly ParameterSpec[];
-  /** The token grid of a square view of `size` pixels. Throws BACKBONE_VIEW_SIZE where it does not fit. */
+  /** The N tokens that a square view of `size` pixels ends in. Throws Error where it does not fit. */
   grid(size: number): TokenGrid;
-  /** [B, S, S, C] normalised pixels to [B, N, D] patch tokens, before position embedding. */
+  /** The N0 patches that it is cut into: a multiple of `grid` in rows and columns. */
+  stemGrid(size: number): TokenGrid;
+  /** [B, S, S, C] normalised pixels to [B, N0, D0] patch tokens, before position embedding. */
   patchify(parameters: Parameters, images: Tensor4D): Tensor3D;
-  /** [B, N, D] patch tokens to [B, T, D] tokens before block 0: class and register tokens, positions. */
-  prepare(parameters: Parameters, patchTokens: Tensor3D, grid: TokenGrid): Tensor3D;
+  /** [B, N0, D0] patch tokens to [B, T, D0] tokens before block 0: class and register tokens, positions. */
+  prepare(parameters: Parameters, patchTokens: Tensor3D, stemGrid: TokenGrid): Tensor3D;
   /** Runs every segment through all blocks; linear layers see the rows of all segments at once. */
   blocks(parameters: Parameters, segments: readonly BackboneSegment[]): readonly BackboneSegmentOutput[];
   /**

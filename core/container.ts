@@ -2,9 +2,9 @@
 import "reflect-metadata";
 import { container as root, instanceCachingFactory, type DependencyContainer } from "tsyringe";
 import { errors } from "./errors.ts";
-import type { Token } from "./tokens.ts";
+import type { Services, Token } from "./tokens.ts";
 
-export class Container {
+export class Container implements Services {
   private readonly inner: DependencyContainer;
 
   constructor(parent: DependencyContainer = root) {

@@ -4,9 +4,11 @@
  */
 import type { Tensor, Tensor1D, Tensor2D, Tensor3D, Tensor4D } from "@tensorflow/tfjs-core";
 import type { Backbone, TokenGrid } from "./backbone.ts";
-import type { Random } from "./random.ts";
 import type { ViewGroupSpec } from "./data/pipeline.ts";
 import type { Initializer, Parameters, ParameterSpec } from "./parameters.ts";
+import type { Random } from "./random.ts";
+import type { Token } from "./tokens.ts";
+import type { Optimizer } from "./trainer/optimizer.ts";
 
 export type { Initializer, Parameters, ParameterSpec, ViewGroupSpec };
 
@@ -20,8 +22,11 @@ export interface Network {
   readonly update?: NetworkUpdate;
 }
 
-/** How a network follows another: `ema` by the teacher momentum, never, or as a copy every n steps. */
-export type NetworkUpdate = "ema" | "frozen" | { readonly copyEvery: number };
+/**
+ * How a network follows another: `ema` by the teacher momentum, never, or as a copy every n steps, from a step on
+ * (default 0). A copy is what the step that makes it leaves behind: it counts from the next step.
+ */
+export type NetworkUpdate = "ema" | "frozen" | { readonly copyEvery: number; readonly fromStep?: number };
 
 /** One forward pass of a network over a view group. Equal passes are shared and run once. */
 export interface Pass {
@@ -30,6 +35,8 @@ export interface Pass {
   readonly views: ViewGroupSpec;
   /** Plugins that mask leave it alone. */
   readonly unmasked: boolean;
+  /** It is one plugin's own: no relations are asked for, and tokens may be dropped. */
+  readonly own: boolean;
   readonly grid: TokenGrid;
 }
 
@@ -42,6 +49,13 @@ export interface PassSpec {
    * pass: what iBOT masks, DINO's class token and the relations see masked too.
    */
   readonly unmasked?: boolean;
+  /**
+   * A name: the pass is this plugin's own, beside the shared ones. Nobody else masks or reads it, and the plugin's taps
+   * on `tokens` may drop tokens in it.
+   */
+  readonly own?: string;
+  /** The pass runs in epochs in which this is true (default: in all). */
+  readonly phase?: PhaseHandle<boolean>;
   /** What will be read. Undeclared outputs are refused; patches that nobody reads are not computed. */
   readonly outputs: {
     readonly cls?: boolean;
@@ -58,12 +72,14 @@ export interface VariableHandle {
 }
 
 /** A named module of parameters that plugins share by name: the same name and spec give the same weights. */
-export interface HeadHandle {
+export interface HeadHandle<In extends Tensor = Tensor2D, Out extends Tensor = Tensor2D> {
   readonly name: string;
+  /** Phantom: what it maps to what. Never set. */
+  readonly map?: (input: In) => Out;
 }
 
-/** Anything with declared parameters and a forward pass over rows. */
-export interface HeadModule {
+/** Anything with declared parameters and a forward pass: of rows, of sequences, of whatever it says. */
+export interface HeadModule<In extends Tensor = Tensor2D, Out extends Tensor = Tensor2D> {
   /** Compared when a second plugin asks for the same name: a different spec is an error. */
   readonly spec: Readonly<Record<string, unknown>>;
   parameters(): readonly ParameterSpec[];
@@ -71,8 +87,8 @@ export interface HeadModule {
   buffers?(): readonly ParameterSpec[];
   /** Epochs at the start without updates of the weights, their moments and their step count. */
   readonly frozenEpochs?: number;
-  /** [R, in] -> [R, out] */
-  forward(parameters: Parameters, rows: Tensor2D, state: HeadState): Tensor2D;
+  /** Of rows: [R, in] -> [R, out]. */
+  forward(parameters: Parameters, input: In, state: HeadState): Out;
 }
 
 /** What a head's forward pass has besides its weights. */
@@ -106,6 +122,21 @@ export type InputShape = readonly number[] | readonly [null, ...number[]];
 export interface MaskHandle {
   readonly name: string;
   readonly group: string;
+}
+
+/** Weights with an optimizer, learning rate, weight decay or clipping of their own. */
+export interface OptimizerGroup {
+  readonly name: string;
+}
+
+/** What is left out is the run's. */
+export interface OptimizerGroupSpec {
+  readonly lr?: number | ScheduleHandle;
+  readonly weightDecay?: number | ScheduleHandle;
+  /** Largest norm of each tensor's gradient; 0 for no limit. */
+  readonly clipGrad?: number;
+  /** An instance for this group alone; its state is saved under the group's name. */
+  readonly optimizer?: Optimizer;
 }
 
 /** Structure that depends on the epoch: each value is a program of its own. */
@@ -146,8 +177,8 @@ export interface VariableOptions {
   readonly ema?: boolean;
   /** Decayed by the optimizer (default: the optimizer's rule by name and rank). */
   readonly weightDecay?: boolean;
-  /** Optimizer group (default "main"). */
-  readonly group?: string;
+  /** Default: the run's optimizer with the run's numbers. */
+  readonly group?: OptimizerGroup;
 }
 
 export interface SamplerContext {
@@ -173,6 +204,8 @@ export interface SetupContext {
   network(name: "student" | "teacher"): Network;
   network(name: string, spec: { from: string; update: NetworkUpdate }): Network;
   pass(spec: PassSpec): Pass;
+  /** A service of the run, as bound last. Throws SERVICE_NOT_BOUND. */
+  service<T>(token: Token<T>): T;
   /** Declares weights `<plugin>.<name>`, trained with the student's. */
   variable(
     name: string,
@@ -188,9 +221,11 @@ export interface SetupContext {
     options?: { perNetwork?: boolean },
   ): VariableHandle;
   /** A shared module; the name is global, without the plugin's prefix. */
-  head(name: string, module: HeadModule): HeadHandle;
+  head<In extends Tensor, Out extends Tensor>(name: string, module: HeadModule<In, Out>): HeadHandle<In, Out>;
   /** The spec of a head that a plugin before this one declared. */
   headSpec(name: string): HeadModule["spec"] | undefined;
+  /** Declares the group `<plugin>.<name>`, for `variable`. */
+  optimizerGroup(name: string, spec: OptimizerGroupSpec): OptimizerGroup;
   schedule(name: string, at: (progress: Progress) => number): ScheduleHandle;
   input(
     name: string,
@@ -229,6 +264,8 @@ export interface BatchStatistics {
 export interface MaskedPatches {
   /** [count * B, N] 1 where masked, else 0. */
   readonly cells: Tensor2D;
+  /** [count * B, N0] the same over the patches that `embed` sees: more of them where the backbone merges patches. */
+  readonly stemCells: Tensor2D;
   /** [M] int32, the masked rows of [count * B * N, ...]; unused entries repeat row 0. */
   readonly rows: Tensor1D;
   /** [M] 1 for a masked row, 0 for an unused entry. */
@@ -244,8 +281,8 @@ export interface StepContext {
   masked(handle: MaskHandle): MaskedPatches | undefined;
   /** A variable as the network reads it (default: the student). */
   read(variable: VariableHandle, network?: Network): Tensor;
-  /** Runs a head on rows [R, in] with the network's weights. */
-  apply(head: HeadHandle, network: Network, rows: Tensor2D): Tensor2D;
+  /** Runs a head, on rows [R, in] or what it takes, with the network's weights. */
+  apply<In extends Tensor, Out extends Tensor>(head: HeadHandle<In, Out>, network: Network, input: In): Out;
   phase<T extends PhaseValue>(handle: PhaseHandle<T>): T;
   /** Computes once a step and remembers, across hooks and plugins: teacher logits read by loss and update. */
   once<T extends Tensor>(key: string, compute: () => T): T;
@@ -273,8 +310,8 @@ export interface BackboneOutput {
   readonly patchTokens: Tensor3D;
   /** [B, N, D] patch tokens after the final norm. */
   readonly patchTokensNormed: Tensor3D;
-  /** [B, D] class token after the final norm; null for a backbone without one. */
-  readonly clsToken: Tensor2D | null;
+  /** [B, D] class token after the final norm; of a backbone without one, the mean patch token after it. */
+  readonly clsToken: Tensor2D;
   /** [B, R, D] register tokens after the final norm. */
   readonly registerTokens: Tensor3D;
   /** [B, T, D] after block i (negative from the end), before the final norm. */

@@ -221,6 +221,10 @@ export const errors = {
     message: `plugin "${plugin}" reads ${output} of the pass ${pass}, which it did not ask for`,
     fix: `add ${output} to the pass's outputs in setup`,
   })),
+  passInactive: coded("PASS_INACTIVE", (plugin: string, pass: string) => ({
+    message: `plugin "${plugin}" reads the pass ${pass} in an epoch in which it does not run`,
+    fix: "read it only while the phase that it was declared with is true",
+  })),
   notInNetwork: coded("NOT_IN_NETWORK", (plugin: string, name: string, network: string) => ({
     message: `plugin "${plugin}" reads "${name}" in the network "${network}", which has no copy of it`,
     fix: "read it in the student, or declare it with `ema: true` (buffers: `perNetwork: true`)",
@@ -553,10 +557,13 @@ export const errors = {
     message: `no weight has a part in the loss (${terms.join(", ")}): there is nothing to train`,
     fix: "compute it from a student's pass, and not from tensors whose gradient is stopped",
   })),
-  copyInterval: coded("COPY_INTERVAL", (plugin: string, network: string, copyEvery: number) => ({
-    message: `plugin "${plugin}" wants the network "${network}" copied every ${copyEvery} steps`,
-    fix: "give copyEvery a whole number of steps from 1",
-  })),
+  copyInterval: coded(
+    "COPY_INTERVAL",
+    (plugin: string, network: string, copyEvery: number, fromStep: number) => ({
+      message: `plugin "${plugin}" wants the network "${network}" copied every ${copyEvery} steps from step ${fromStep}`,
+      fix: "give copyEvery a whole number of steps from 1, and fromStep one from 0",
+    }),
+  ),
   // --- services ------------------------------------------------------------------------------------------
   serviceNotBound: coded("SERVICE_NOT_BOUND", (service: string) => ({
     message: `no service is bound for ${service}`,

@@ -38,9 +38,9 @@ export interface Hooks {
    * Pixels [count * B, S, S, C] in 0..1 -> augmented pixels in 0..1. The core normalises afterwards.
    */
   readonly augment: SyncWaterfallHook<[Tensor4D, AugmentContext]>;
-  /** In tape, per pass, sync waterfall. Patch tokens [B, N, D] before position embedding (mask tokens). */
+  /** In tape, per pass, sync waterfall. Patch tokens [B, N0, D0] before position embedding (mask tokens). */
   readonly embed: SyncWaterfallHook<[Tensor3D, PassContext]>;
-  /** In tape, per pass, sync waterfall. Tokens [B, T, D] before block 0; may drop or add tokens. */
+  /** In tape, per pass, sync waterfall. Tokens [B, T, D0] before block 0; in a plugin's own pass it may drop some. */
   readonly tokens: SyncWaterfallHook<[Tensor3D, PassContext]>;
   /** In tape, per pass, sync waterfall. What the backbone gave, before anyone reads it. */
   readonly forward: SyncWaterfallHook<[BackboneOutput, PassContext]>;

@@ -74,10 +74,20 @@ export { z };
 export * as tf from "@tensorflow/tfjs-core";
 export type { Scalar, Tensor, Tensor1D, Tensor2D, Tensor3D, Tensor4D } from "@tensorflow/tfjs-core";
 export * from "./math/index.ts";
+export type { Backbone, BackboneSegment, BackboneSegmentOutput, TokenGrid } from "./backbone.ts";
+export { TransformerBlocks, type TransformerConfig } from "./vit/transformer-blocks.ts";
+export { drawMask, mostMasked, type MaskSpec } from "./data/patch-mask.ts";
 export { ProjectionMlp, PrototypeLayer } from "./heads/projection-head.ts";
 export { RelationHeads } from "./heads/relation-head.ts";
-export { decaysByDefault } from "./trainer/optimizer.ts";
-export type { Optimizer, OptimizerStep, TrainableParameter } from "./trainer/optimizer.ts";
+export { AdamW, decaysByDefault } from "./trainer/optimizer.ts";
+export type {
+  AdamWOptions,
+  Optimizer,
+  OptimizerStep,
+  ParameterGradient,
+  TrainableParameter,
+} from "./trainer/optimizer.ts";
+export type { Centering, TeacherTargets } from "./trainer/centering.ts";
 export type { Tracer, Variable } from "./engine/engine.ts";
 export { cosineSchedule, linearWarmup } from "./trainer/schedule.ts";
 export type * from "./contexts.ts";

@@ -7,6 +7,7 @@ import type { CheckpointStore } from "./trainer/checkpoint.ts";
 import type { Dataset } from "./data/dataset.ts";
 import type { Engine } from "./engine/engine.ts";
 import type { Logger } from "./logger.ts";
+import type { Centering } from "./trainer/centering.ts";
 import type { Optimizer } from "./trainer/optimizer.ts";
 
 /** Names a service and carries its type, so that binding the wrong thing does not compile. */
@@ -15,6 +16,11 @@ export interface Token<T> {
   readonly description: string;
   /** Phantom: makes the token invariant in T. Never set. */
   readonly service?: (value: T) => T;
+}
+
+/** Gives the service that is bound to a token. Throws SERVICE_NOT_BOUND. */
+export interface Services {
+  get<T>(token: Token<T>): T;
 }
 
 export function createToken<T>(description: string): Token<T> {
@@ -29,6 +35,8 @@ export const BACKBONE: Token<Backbone> = createToken("BACKBONE");
 export const OPTIMIZER: Token<Optimizer> = createToken("OPTIMIZER");
 /** The unlabelled images. */
 export const DATASET: Token<Dataset> = createToken("DATASET");
+/** Keeps a teacher's targets over prototypes from collapse. */
+export const CENTERING: Token<Centering> = createToken("CENTERING");
 /** Where the state of a run is saved. */
 export const CHECKPOINTS: Token<CheckpointStore> = createToken("CHECKPOINTS");
 /** What the run tells the person who started it. */

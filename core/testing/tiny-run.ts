@@ -7,7 +7,8 @@ import type { Engine } from "../engine/engine.ts";
 import { createHooks } from "../hooks.ts";
 import type { PluginUse } from "../plugin.ts";
 import { Random } from "../random.ts";
-import { BACKBONE, OPTIMIZER } from "../tokens.ts";
+import { BACKBONE, CENTERING, OPTIMIZER } from "../tokens.ts";
+import { MovingCenter } from "../trainer/centering.ts";
 import { AdamW, type Optimizer } from "../trainer/optimizer.ts";
 import { Training, type TrainingSettings } from "../trainer/training.ts";
 import { VisionTransformer } from "../vit/vit.ts";
@@ -87,6 +88,7 @@ export async function tinyTraining(
   const run = { ...tinyRun, ...options.run };
   const container = new Container();
   container.bind(BACKBONE, () => tinyBackbone(options.dropPathRate, run.channels));
+  container.bind(CENTERING, () => new MovingCenter());
   container.bind(OPTIMIZER, () => new AdamW({ beta1: 0.9, beta2: 0.999, epsilon: 1e-8, decayBiases: false }));
   for (const { definition, options: given } of plugins) {
     const parts = definition.apply(hooks, {
@@ -102,6 +104,7 @@ export async function tinyTraining(
     backbone: container.get(BACKBONE),
     engine,
     optimizer: options.optimizer ?? container.get(OPTIMIZER),
+    services: container,
     settings: { ...tinySettings, ...options.settings },
     outputGradients: true,
   });

@@ -14,9 +14,10 @@ import { errors } from "../errors.ts";
 import { createHooks, type Hooks } from "../hooks.ts";
 import type { Logger } from "../logger.ts";
 import type { PluginDefinition } from "../plugin.ts";
-import { BACKBONE, CHECKPOINTS, DATASET, ENGINE, LOGGER, OPTIMIZER } from "../tokens.ts";
+import { BACKBONE, CENTERING, CHECKPOINTS, DATASET, ENGINE, LOGGER, OPTIMIZER } from "../tokens.ts";
 import { VisionTransformer } from "../vit/vit.ts";
 import { asPlugin } from "./as-plugin.ts";
+import { MovingCenter } from "./centering.ts";
 import { FolderCheckpoints } from "./checkpoint.ts";
 import { AdamW } from "./optimizer.ts";
 import { Training } from "./training.ts";
@@ -71,6 +72,7 @@ export async function assemble(
   });
   container.bind(CHECKPOINTS, () => new FolderCheckpoints(checkpoints, config.checkpoint.keepLast));
   container.bind(OPTIMIZER, () => new AdamW({ ...train.adam, decayBiases: train.decayBiases }));
+  container.bind(CENTERING, () => new MovingCenter());
   container.bind(BACKBONE, () => makeBackbone(config, views));
   for (const { definition, options } of plugins) {
     const { name } = definition.manifest;
@@ -106,6 +108,7 @@ export async function assemble(
     backbone,
     engine,
     optimizer: container.get(OPTIMIZER),
+    services: container,
     settings: {
       ...train,
       lr: (train.lr * train.batchSize) / LR_BATCH,

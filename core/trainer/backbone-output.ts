@@ -9,6 +9,15 @@ import type { PassDeclaration } from "./declarations.ts";
 /** Computes once a trace and keeps the tensor alive until its end. */
 export type Remember = <T extends tf.Tensor>(key: string, compute: () => T) => T;
 
+/** The class token after the final norm, or the mean patch token after it, of tokens [B, T, D]: [B, D]. */
+export function imageToken(backbone: Backbone, parameters: Parameters, tokens: tf.Tensor3D): tf.Tensor2D {
+  const [batch, , width] = tokens.shape;
+  const token = backbone.hasClsToken
+    ? tf.reshape(tf.slice(tokens, [0, 0, 0], [batch, 1, width]), [batch, width])
+    : tf.mean(tf.slice(tokens, [0, backbone.registerTokens, 0], [-1, -1, -1]), 1);
+  return backbone.norm(parameters, token as tf.Tensor2D);
+}
+
 export class PassOutput implements BackboneOutput {
   readonly grid: TokenGrid;
   private readonly pass: PassDeclaration;
@@ -45,14 +54,9 @@ export class PassOutput implements BackboneOutput {
     return this.once("patchTokensNormed", () => this.backbone.norm(this.parameters, this.patchTokens));
   }
 
-  get clsToken(): tf.Tensor2D | null {
-    if (!this.backbone.hasClsToken) return null;
+  get clsToken(): tf.Tensor2D {
     this.require(this.pass.cls, "cls");
-    return this.once("clsToken", () => {
-      const [batch, , width] = this.segment.tokens.shape;
-      const cls = tf.slice(this.segment.tokens, [0, 0, 0], [batch, 1, width]);
-      return this.backbone.norm(this.parameters, tf.reshape(cls, [batch, width]) as tf.Tensor2D);
-    });
+    return this.once("clsToken", () => imageToken(this.backbone, this.parameters, this.segment.tokens));
   }
 
   get registerTokens(): tf.Tensor3D {

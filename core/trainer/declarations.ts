@@ -2,6 +2,7 @@
  * Everything that plugins declared in `setup`: networks, passes, variables, heads, schedules, inputs, phases.
  * Plain data once setup is over; the step and the trainer read it.
  */
+import type { Tensor } from "@tensorflow/tfjs-core";
 import type { Backbone, TokenGrid } from "../backbone.ts";
 import type {
   HeadHandle,
@@ -12,6 +13,8 @@ import type {
   MaskHandle,
   Network,
   NetworkUpdate,
+  OptimizerGroup,
+  OptimizerGroupSpec,
   ParameterSpec,
   Pass,
   PassSpec,
@@ -28,7 +31,9 @@ import type {
 } from "../contexts.ts";
 import { errors } from "../errors.ts";
 import { currentScope, pluginOf } from "../scopes.ts";
+import type { Services, Token } from "../tokens.ts";
 import { asPlugin } from "./as-plugin.ts";
+import type { OptimizerGroupDeclaration } from "./optimizer-groups.ts";
 import { maskedRows, mostMaskedOf, type MaskDeclaration } from "./patch-masks.ts";
 
 /** A weight of the student, with a twin in each following network unless it is the student's alone. */
@@ -38,7 +43,7 @@ export interface ParameterDeclaration extends VariableHandle {
   readonly trainable: boolean;
   readonly ema: boolean;
   readonly weightDecay: boolean | undefined;
-  readonly group: string;
+  readonly group: OptimizerGroupDeclaration | undefined;
   /** The schedule that opens its updates, if any. */
   gate?: ScheduleHandle;
 }
@@ -58,10 +63,12 @@ export interface PassDeclaration extends Pass {
   cls: boolean;
   patches: boolean;
   readonly blocks: Set<number>;
+  /** It runs while one of these is true; undefined: always. */
+  phases: PhaseHandle<boolean>[] | undefined;
 }
 
-interface HeadDeclaration extends HeadHandle {
-  readonly module: HeadModule;
+interface HeadDeclaration extends HeadHandle<Tensor, Tensor> {
+  readonly module: HeadModule<Tensor, Tensor>;
   readonly owner: string;
 }
 
@@ -91,10 +98,14 @@ export class Declarations implements SetupContext {
   readonly schedules = new Map<string, ScheduleDeclaration>();
   readonly inputs = new Map<string, InputDeclaration>();
   readonly phases = new Map<string, PhaseDeclaration>();
+  readonly optimizerGroups = new Map<string, OptimizerGroupDeclaration>();
   /** By view group. */
   readonly masks = new Map<string, MaskDeclaration>();
 
-  constructor(run: RunInfo, backbone: Backbone, views: readonly ViewGroupSpec[]) {
+  private readonly services: Services;
+
+  constructor(run: RunInfo, backbone: Backbone, views: readonly ViewGroupSpec[], services: Services) {
+    this.services = services;
     this.run = run;
     this.backbone = backbone;
     this.views = views;
@@ -128,8 +139,9 @@ export class Declarations implements SetupContext {
     return this.addNetwork({ name, from: source, update });
   }
 
-  pass({ network, views, unmasked = false, outputs }: PassSpec): Pass {
-    const key = `${network.name}/${views}${unmasked ? "/unmasked" : ""}`;
+  pass({ network, views, unmasked = false, own, phase, outputs }: PassSpec): Pass {
+    const apart = own === undefined ? unmasked && "/unmasked" : `/${this.qualified(own)}`;
+    const key = `${network.name}/${views}${apart || ""}`;
     let pass = this.passes.get(key);
     if (!pass) {
       const group = this.viewGroup(views);
@@ -137,14 +149,18 @@ export class Declarations implements SetupContext {
         key,
         network,
         views: group,
-        unmasked,
+        unmasked: unmasked || own !== undefined,
+        own: own !== undefined,
         grid: this.gridOf(group),
         cls: false,
         patches: false,
         blocks: new Set(),
+        phases: [],
       };
       this.passes.set(key, pass);
     }
+    if (phase === undefined) pass.phases = undefined;
+    else pass.phases?.push(phase);
     pass.cls ||= outputs.cls ?? false;
     pass.patches ||= outputs.patches ?? false;
     for (const block of outputs.blocks ?? []) pass.blocks.add(this.blockIndex(block));
@@ -157,6 +173,10 @@ export class Declarations implements SetupContext {
     } catch (error) {
       throw errors.viewSize(group.group, group.size, error).because(error);
     }
+  }
+
+  service<T>(token: Token<T>): T {
+    return this.services.get(token);
   }
 
   /** Negative indices count from the last block. */
@@ -184,7 +204,7 @@ export class Declarations implements SetupContext {
       trainable,
       ema: options.ema ?? trainable,
       weightDecay: options.weightDecay,
-      group: options.group ?? "main",
+      group: options.group,
     });
   }
 
@@ -198,31 +218,38 @@ export class Declarations implements SetupContext {
     return this.addVariable({ kind: "buffer", name: full, shape, init, perNetwork, studentOnly: false });
   }
 
-  head(name: string, module: HeadModule): HeadHandle {
+  head<In extends Tensor, Out extends Tensor>(
+    name: string,
+    module: HeadModule<In, Out>,
+  ): HeadHandle<In, Out> {
     const known = this.heads.get(name);
     if (known) {
       if (JSON.stringify(known.module.spec) !== JSON.stringify(module.spec)) {
         throw errors.headConflict(name, known.owner, known.module.spec, this.plugin(), module.spec);
       }
-      return known;
+      return known as HeadHandle<In, Out>;
     }
     for (const spec of module.parameters()) this.declareParameter(name, spec);
     for (const { name: buffer, shape, init, studentOnly = false } of module.buffers?.() ?? []) {
       const full = `${name}.${buffer}`;
       this.addVariable({ kind: "buffer", name: full, shape, init, perNetwork: true, studentOnly });
     }
-    const head = { name, module, owner: this.plugin() };
+    const head = { name, module: module as unknown as HeadModule<Tensor, Tensor>, owner: this.plugin() };
     this.heads.set(name, head);
     const { frozenEpochs = 0 } = module;
     if (frozenEpochs > 0) {
       const open = this.schedule(`${name}.open`, ({ epoch }) => (Math.floor(epoch) < frozenEpochs ? 0 : 1));
       this.gate([head], open);
     }
-    return head;
+    return head as HeadHandle<In, Out>;
   }
 
   headSpec(name: string): HeadModule["spec"] | undefined {
     return this.heads.get(name)?.module.spec;
+  }
+
+  optimizerGroup(name: string, spec: OptimizerGroupSpec): OptimizerGroup {
+    return this.add(this.optimizerGroups, { ...spec, name: this.qualified(name) });
   }
 
   schedule(name: string, at: (progress: Progress) => number): ScheduleHandle {
@@ -339,7 +366,7 @@ export class Declarations implements SetupContext {
       trainable,
       ema: !spec.studentOnly,
       weightDecay: undefined,
-      group: "main",
+      group: undefined,
     });
   }
 
@@ -355,8 +382,11 @@ export class Declarations implements SetupContext {
 
   private addNetwork(network: Network): Network {
     const { update, name } = network;
-    if (typeof update === "object" && !(Number.isInteger(update.copyEvery) && update.copyEvery > 0)) {
-      throw errors.copyInterval(this.plugin(), name, update.copyEvery);
+    if (typeof update === "object") {
+      const { copyEvery, fromStep = 0 } = update;
+      const whole = (value: number, least: number) => Number.isInteger(value) && value >= least;
+      if (!whole(copyEvery, 1) || !whole(fromStep, 0))
+        throw errors.copyInterval(this.plugin(), name, copyEvery, fromStep);
     }
     this.networks.set(network.name, network);
     return network;
@@ -365,7 +395,7 @@ export class Declarations implements SetupContext {
   private add<T extends { readonly name: string }>(into: Map<string, T>, declaration: T): T {
     const { name } = declaration;
     // They are fed to the step by name.
-    if ([this.schedules, this.inputs, this.phases].some((of) => of.has(name)))
+    if ([this.schedules, this.inputs, this.phases, this.optimizerGroups].some((of) => of.has(name)))
       throw errors.declaredTwice(name);
     into.set(name, declaration);
     return declaration;

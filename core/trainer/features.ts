@@ -4,6 +4,7 @@ import type { Network } from "../contexts.ts";
 import type { HostArray, Program, Trace } from "../engine/engine.ts";
 import type { Extractor, Images, PatchBatch } from "../eval/extractor.ts";
 import type { Features } from "../eval/features.ts";
+import { imageToken } from "./backbone-output.ts";
 import { STUDENT, TEACHER } from "./declarations.ts";
 import { normalise, unitPixels } from "./pixels.ts";
 import { plainVariant, TraceContext } from "./step-context.ts";
@@ -76,9 +77,7 @@ export class FeatureExtractor implements Extractor {
     const { backbone } = this.training.declarations;
     return this.trace((context, parameters, tokens) => {
       const [output] = backbone.blocks(parameters, [{ tokens, clsOnly: backbone.hasClsToken }]);
-      const pooled = backbone.hasClsToken ? output!.tokens : tf.mean(output!.tokens, 1, true);
-      const rows = tf.reshape(pooled, [this.batchSize, backbone.embedDim]);
-      context.tracer.output(POOLED, backbone.norm(parameters, rows));
+      context.tracer.output(POOLED, imageToken(backbone, parameters, output!.tokens));
     });
   }
 
@@ -112,7 +111,7 @@ export class FeatureExtractor implements Extractor {
       const bytes = context.input(PIXELS, shape, "uint8") as tf.Tensor4D;
       const parameters = context.parameters(this.network, "backbone");
       const patches = backbone.patchify(parameters, normalise(unitPixels(bytes), normalisation));
-      body(context, parameters, backbone.prepare(parameters, patches, backbone.grid(this.size)));
+      body(context, parameters, backbone.prepare(parameters, patches, backbone.stemGrid(this.size)));
     });
   }
 }

@@ -14,6 +14,7 @@ import type { Trace } from "../engine/engine.ts";
 import { errors } from "../errors.ts";
 import type { Hooks } from "../hooks.ts";
 import { float32 } from "../math/index.ts";
+import { currentScope, pluginOf } from "../scopes.ts";
 import { PassOutput } from "./backbone-output.ts";
 import { STUDENT, type Declarations, type PassDeclaration } from "./declarations.ts";
 import { normalise, unitPixels, type Normalisation } from "./pixels.ts";
@@ -107,8 +108,10 @@ export class ForwardTrace {
     const { backbone, run } = declarations;
     const parameters = this.context.parameters(pass.network, "backbone");
     const inPass = this.passContext(pass);
-    const patches = hooks.embed.call(backbone.patchify(parameters, this.pixels(pass.views.group)), inPass);
-    const tokens = hooks.tokens.call(backbone.prepare(parameters, patches, pass.grid), inPass);
+    const { group, size } = pass.views;
+    const patches = hooks.embed.call(backbone.patchify(parameters, this.pixels(group)), inPass);
+    const prepared = backbone.prepare(parameters, patches, backbone.stemGrid(size));
+    const tokens = hooks.tokens.call(prepared, inPass);
     const drops = pass.network.name === STUDENT && backbone.dropPathRates.some((rate) => rate > 0);
     const images = pass.views.count * run.batchSize;
     return {
@@ -120,14 +123,14 @@ export class ForwardTrace {
             "float32",
           ) as tf.Tensor2D)
         : undefined,
-      clsOnly: !pass.patches && pass.blocks.size === 0,
+      clsOnly: backbone.hasClsToken && !pass.patches && pass.blocks.size === 0,
       keepBlocks: [...pass.blocks],
     };
   }
 
   private relate(pass: PassDeclaration, inPass: PassContext): void {
     const { hooks } = this.parts;
-    if (hooks.relation.taps.length === 0 || !pass.patches) return;
+    if (hooks.relation.taps.length === 0 || !pass.patches || pass.own) return;
     const output = this.output(pass);
     const context = Object.assign(Object.create(inPass) as PassContext, {
       output,
@@ -144,5 +147,15 @@ export class ForwardTrace {
     });
   }
 
-  readonly output = (pass: Pass): BackboneOutput => this.outputs.get(pass.key)!;
+  /** Whether the pass runs in this program. */
+  isActive({ phases }: PassDeclaration): boolean {
+    return phases === undefined || phases.some((phase) => this.context.phase(phase));
+  }
+
+  /** Throws PASS_INACTIVE. */
+  readonly output = (pass: Pass): BackboneOutput => {
+    const output = this.outputs.get(pass.key);
+    if (!output) throw errors.passInactive(pluginOf(currentScope()), pass.key);
+    return output;
+  };
 }

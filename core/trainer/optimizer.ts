@@ -1,6 +1,7 @@
 /** The OPTIMIZER service: gradients to writes. AdamW is the default. */
 import * as tf from "@tensorflow/tfjs-core";
 import type { Tracer, Variable } from "../engine/engine.ts";
+import type { OptimizerGroupDeclaration } from "./optimizer-groups.ts";
 
 /** A weight that gets gradients. */
 export interface TrainableParameter {
@@ -10,16 +11,23 @@ export interface TrainableParameter {
   readonly variable: Variable;
   /** The plugin's wish; undefined leaves it to the optimizer's rule. */
   readonly weightDecay: boolean | undefined;
-  readonly group: string;
+  /** With numbers or an optimizer of its own; undefined for the run's. */
+  readonly group: OptimizerGroupDeclaration | undefined;
   /** The schedule that opens its updates, if any. */
   readonly gate: string | undefined;
 }
 
-export interface OptimizerStep {
-  readonly tracer: Tracer;
-  readonly gradients: readonly { readonly parameter: TrainableParameter; readonly gradient: tf.Tensor }[];
+/** A parameter's gradient, clipped, and the numbers of its group. */
+export interface ParameterGradient {
+  readonly parameter: TrainableParameter;
+  readonly gradient: tf.Tensor;
   readonly lr: tf.Scalar;
   readonly weightDecay: tf.Scalar;
+}
+
+export interface OptimizerStep {
+  readonly tracer: Tracer;
+  readonly gradients: readonly ParameterGradient[];
   /** The current value of a gate's schedule: updates happen while it is not 0. */
   readonly gate: (name: string) => tf.Scalar;
 }
@@ -67,13 +75,13 @@ export class AdamW implements Optimizer {
     }
   }
 
-  apply({ tracer, gradients, lr, weightDecay, gate }: OptimizerStep): void {
+  apply({ tracer, gradients, gate }: OptimizerStep): void {
     const { beta1, beta2, epsilon } = this.options;
     for (const [name, count] of this.counts) {
       const members = gradients.filter(({ parameter }) => (parameter.gate ?? "") === name);
       const update = () => {
         const step = tf.add(tracer.read(count), 1) as tf.Scalar;
-        for (const { parameter, gradient } of members) {
+        for (const { parameter, gradient, lr, weightDecay } of members) {
           const { m, v } = this.moments.get(parameter.name)!;
           const decay = this.decays(parameter) ? weightDecay : undefined;
           const { variable } = parameter;

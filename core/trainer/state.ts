@@ -5,6 +5,7 @@ import { errors } from "../errors.ts";
 import { Random } from "../random.ts";
 import { currentScope, pluginOf } from "../scopes.ts";
 import type { Declarations, ParameterDeclaration, VariableDeclaration } from "./declarations.ts";
+import { shareOut, type OptimizerShare } from "./optimizer-groups.ts";
 import type { Optimizer, TrainableParameter } from "./optimizer.ts";
 
 interface Initial {
@@ -20,6 +21,8 @@ export class ModelState {
   /** Every variable, in the order of checkpoints. */
   readonly variables: readonly Variable[];
   readonly trainable: readonly TrainableParameter[];
+  /** Who moves which of them. */
+  readonly optimizers: readonly OptimizerShare[];
   private readonly byKey = new Map<string, Variable>();
   private readonly initials: Initial[] = [];
 
@@ -48,7 +51,7 @@ export class ModelState {
           .filter((p) => p.trainable)
           .map((p) => this.trainableParameter(p, student))
       : [];
-    optimizer.declare(this.trainable, (name, shape) => add(name, shape, ZEROS, name));
+    this.optimizers = shareOut(this.trainable, optimizer, (name, shape) => add(name, shape, ZEROS, name));
     this.variables = this.initials.map((i) => i.variable);
   }
 

@@ -96,16 +96,33 @@ export class TraceContext implements StepContext {
     const cells = this.remember(`mask/${name}/cells`, () =>
       tf.reshape(tf.unsortedSegmentSum(used, rows as tf.Tensor1D, images * patches), [images, patches]),
     );
-    return { cells, rows, used } as MaskedPatches;
+    const stemCells = this.remember(`mask/${name}/stemCells`, () => this.overStem(cells, group));
+    return { cells, stemCells, rows, used } as MaskedPatches;
   };
+
+  /** A value of each patch, [images, N], for each of the patches that the backbone merges into it, [images, N0]. */
+  private overStem(cells: tf.Tensor, group: string): tf.Tensor {
+    const { backbone } = this.declarations;
+    const { size } = this.declarations.viewGroup(group);
+    const [grid, stem] = [backbone.grid(size), backbone.stemGrid(size)];
+    const [down, across] = [stem.rows / grid.rows, stem.columns / grid.columns];
+    if (down === 1 && across === 1) return cells;
+    const images = cells.shape[0]!;
+    const apart = tf.reshape(cells, [images, grid.rows, 1, grid.columns, 1]);
+    return tf.reshape(tf.tile(apart, [1, 1, down, 1, across]), [images, stem.rows * stem.columns]);
+  }
 
   readonly read = (variable: VariableHandle, network: Network = this.student): tf.Tensor => {
     return this.tracer.read(this.state.get(this.declarations.variables.get(variable.name)!, network));
   };
 
-  readonly apply = (head: HeadHandle, network: Network, rows: tf.Tensor2D): tf.Tensor2D => {
-    const { module } = this.declarations.heads.get(head.name)!;
-    return module.forward(this.parameters(network, head.name), rows, this.headState(head, network));
+  readonly apply = <In extends tf.Tensor, Out extends tf.Tensor>(
+    { name }: HeadHandle<In, Out>,
+    network: Network,
+    input: In,
+  ): Out => {
+    const { module } = this.declarations.heads.get(name)!;
+    return module.forward(this.parameters(network, name), input, this.headState(name, network)) as Out;
   };
 
   readonly phase = <T extends PhaseValue>(handle: PhaseHandle<T>): T => this.variant.phases[handle.name] as T;
@@ -136,12 +153,12 @@ export class TraceContext implements StepContext {
     return (name) => this.read({ name: `${prefix}.${name}`, shape: [] }, network);
   }
 
-  private headState(head: HeadHandle, network: Network): HeadState {
+  private headState(head: string, network: Network): HeadState {
     return {
       batch: this.batch,
-      once: (key, compute) => this.remember(`head/${network.name}/${head.name}/${key}`, compute),
+      once: (key, compute) => this.remember(`head/${network.name}/${head}/${key}`, compute),
       update: (buffer, next) => {
-        const declared = this.declarations.variables.get(`${head.name}.${buffer}`)!;
+        const declared = this.declarations.variables.get(`${head}.${buffer}`)!;
         const variable = this.state.get(declared, network);
         const current = this.headUpdates.get(variable) ?? this.tracer.read(variable);
         const updated = this.remember(`head/${variable.name}/${this.kept.size}`, () =>

@@ -22,7 +22,7 @@ import { float32, squaredNorm, stopGradient } from "../math/index.ts";
 import { currentScope, pluginOf } from "../scopes.ts";
 import { STUDENT } from "./declarations.ts";
 import { ForwardTrace, type ForwardParts } from "./forward.ts";
-import { clipByNorm, type Optimizer, type OptimizerStep } from "./optimizer.ts";
+import { clipByNorm, type ParameterGradient } from "./optimizer.ts";
 import { TraceContext, type Variant } from "./step-context.ts";
 
 /**
@@ -31,7 +31,6 @@ import { TraceContext, type Variant } from "./step-context.ts";
 export type StepKind = "train" | "accumulate" | "apply";
 
 export interface StepParts extends ForwardParts {
-  readonly optimizer: Optimizer;
   readonly schedules: {
     readonly lr: ScheduleHandle;
     readonly weightDecay: ScheduleHandle;
@@ -84,7 +83,7 @@ class StepTrace {
 
   run(): void {
     const { state, declarations } = this.parts;
-    const passes = [...declarations.passes.values()];
+    const passes = [...declarations.passes.values()].filter((pass) => this.forward.isActive(pass));
     const learning = passes.filter((pass) => pass.network.name === STUDENT);
     for (const { views } of passes) this.forward.pixels(views.group);
     // Nothing learns from the other networks, so they run before the tape is on.
@@ -205,20 +204,30 @@ class StepTrace {
     });
   }
 
-  private optimize(gradients: OptimizerStep["gradients"], squaredNorms: readonly tf.Scalar[]): void {
-    const { optimizer, schedules, clipGrad, accumulation, accumulators } = this.parts;
-    const clipped = gradients.map(({ parameter, gradient }, i) => ({
-      parameter,
-      gradient: clipGrad > 0 ? clipByNorm(gradient, squaredNorms[i]!, clipGrad) : gradient,
-    }));
-    const scalar = (handle: ScheduleHandle) => this.context.value(handle) as tf.Scalar;
-    optimizer.apply({
-      tracer: this.tracer,
-      gradients: clipped,
-      lr: scalar(schedules.lr),
-      weightDecay: scalar(schedules.weightDecay),
-      gate: (name) => scalar({ name }),
+  private optimize(
+    gradients: readonly Pick<ParameterGradient, "parameter" | "gradient">[],
+    squaredNorms: readonly tf.Scalar[],
+  ): void {
+    const { state, schedules, clipGrad, accumulation, accumulators } = this.parts;
+    const scalar = (value: ScheduleHandle | number) =>
+      typeof value === "number" ? tf.scalar(value) : (this.context.value(value) as tf.Scalar);
+    const own = gradients.map(({ parameter, gradient }, i): ParameterGradient => {
+      const { lr = schedules.lr, weightDecay = schedules.weightDecay } = parameter.group ?? {};
+      const clip = parameter.group?.clipGrad ?? clipGrad;
+      return {
+        parameter,
+        gradient: clip > 0 ? clipByNorm(gradient, squaredNorms[i]!, clip) : gradient,
+        lr: scalar(lr),
+        weightDecay: scalar(weightDecay),
+      };
     });
+    for (const { optimizer, members } of state.optimizers) {
+      optimizer.apply({
+        tracer: this.tracer,
+        gradients: own.filter(({ parameter }) => members.has(parameter.name)),
+        gate: (name) => scalar({ name }),
+      });
+    }
     if (accumulation === 1) return;
     for (const { parameter, gradient } of gradients) {
       this.tracer.assign(accumulators.get(parameter.name)!, tf.zerosLike(gradient));

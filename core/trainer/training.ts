@@ -15,6 +15,7 @@ import type {
 import type { ViewBatch } from "../data/pipeline.ts";
 import type { Engine, Feeds, HostArray, NonFinite, Program, Trace, Variable } from "../engine/engine.ts";
 import { errors } from "../errors.ts";
+import type { Services } from "../tokens.ts";
 import type { Hooks } from "../hooks.ts";
 import { Random } from "../random.ts";
 import { withScope } from "../scopes.ts";
@@ -49,6 +50,8 @@ export interface TrainingSpec {
   readonly backbone: Backbone;
   readonly engine: Engine;
   readonly optimizer: Optimizer;
+  /** What plugins may ask for in setup. */
+  readonly services: Services;
   readonly settings: TrainingSettings;
   /** Steps also give every raw gradient. */
   readonly outputGradients?: boolean;
@@ -71,7 +74,7 @@ export class Training {
 
   /** Runs the setup hook and declares every variable in the engine. No value is set yet. */
   static async create(spec: TrainingSpec): Promise<Training> {
-    const declarations = new Declarations(spec.run, spec.backbone, spec.views);
+    const declarations = new Declarations(spec.run, spec.backbone, spec.views, spec.services);
     const schedules = withScope("core", () => declareSchedules(declarations, spec.run, spec.settings));
     await spec.hooks.setup.promise(declarations);
     if (spec.hooks.relation.taps.length > 0) withScope("core", () => readPatchesForRelations(declarations));
@@ -98,7 +101,6 @@ export class Training {
       declarations,
       hooks,
       state: this.state,
-      optimizer,
       schedules,
       normalisation,
       clipGrad,
@@ -272,15 +274,16 @@ function declareSchedules(
   };
 }
 
-/** A network that is copied every n steps is so at steps 0, n, 2 n … */
+/** By network that is copied every n steps: 1 in steps that end with a copy. */
 function declareCopies(declarations: Declarations): ReadonlyMap<string, ScheduleHandle> {
   const copies = new Map<string, ScheduleHandle>();
   for (const { name, update } of declarations.networks.values()) {
     if (typeof update !== "object") continue;
-    const { copyEvery } = update;
+    const { copyEvery, fromStep = 0 } = update;
+    const isCopied = (step: number) => step >= fromStep && (step - fromStep) % copyEvery === 0;
     copies.set(
       name,
-      declarations.schedule(`copy.${name}`, ({ step }) => (step % copyEvery === 0 ? 1 : 0)),
+      declarations.schedule(`copy.${name}`, ({ step }) => (isCopied(step) ? 1 : 0)),
     );
   }
   return copies;

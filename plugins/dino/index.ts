@@ -3,13 +3,12 @@
  * the teacher's class token of every other global view, over K prototypes.
  */
 import {
+  CENTERING,
   definePlugin,
   errors,
   linearWarmup,
-  nextCenter,
   ProjectionMlp,
   PrototypeLayer,
-  teacherProbabilities,
   tf,
   z,
   type LossContext,
@@ -75,7 +74,9 @@ export default definePlugin(
         "projection.cls",
         new PrototypeLayer({ inDim: bottleneckDim, outDim, normLastLayer, frozenEpochs }),
       );
-      const center = setup.buffer("center", [1, outDim], { kind: "zeros" });
+      const targets = setup
+        .service(CENTERING)
+        .declare(setup, { prototypes: outDim, momentum: options.centerMomentum });
       const temperatureAt = linearWarmup(
         options.warmupTeacherTemp,
         options.teacherTemp,
@@ -86,12 +87,12 @@ export default definePlugin(
       const logits = (step: StepContext, network: Network, cls: Tensor2D) =>
         step.apply(prototypes, network, step.apply(mlp, network, cls));
       const teacherLogits = (step: LossContext | UpdateContext) =>
-        step.once("dino.teacherLogits", () => logits(step, teacher, step.output(teacherPass).clsToken!));
+        step.once("dino.teacherLogits", () => logits(step, teacher, step.output(teacherPass).clsToken));
 
       hooks.loss.tap(name, (losses, step) => {
-        const tokens = studentPasses.map((pass) => step.output(pass).clsToken!);
+        const tokens = studentPasses.map((pass) => step.output(pass).clsToken);
         const loss = dinoLoss({
-          teacher: teacherProbabilities(teacherLogits(step), step.read(center), step.value(teacherTemp)),
+          teacher: targets.probabilities(step, teacherLogits(step), step.value(teacherTemp)),
           student: logits(step, student, tf.concat(tokens)),
           batchSize: setup.run.batchSize,
           studentTemp: options.studentTemp,
@@ -100,8 +101,7 @@ export default definePlugin(
       });
 
       hooks.update.tap(name, (step) => {
-        const batchMean = step.batch.mean(tf.mean(teacherLogits(step), 0, true));
-        step.write(center, nextCenter(step.read(center), batchMean, options.centerMomentum));
+        targets.update(step, () => step.batch.mean(tf.mean(teacherLogits(step), 0, true)));
       });
     });
   },

@@ -3,24 +3,25 @@
  * student predicts the teacher's distribution over prototypes, which sees the whole view.
  */
 import {
+  CENTERING,
   definePlugin,
+  drawMask,
   errors,
   gatherRows,
   linearWarmup,
-  nextCenter,
+  mostMasked,
   ProjectionMlp,
   PrototypeLayer,
-  teacherProbabilities,
   tf,
   z,
   type LossContext,
+  type MaskSpec,
   type SetupContext,
   type Tensor2D,
   type Tensor3D,
   type UpdateContext,
 } from "../../core/plugin.ts";
 import { ibotLoss, patchWeights } from "./loss.ts";
-import { drawMask, mostMasked, type MaskSpec } from "./mask.ts";
 
 const temperature = z.number().positive();
 const ratios = (range: z.ZodNumber) => z.union([range.transform((one) => [one]), z.array(range).min(1)]);
@@ -127,10 +128,13 @@ export default definePlugin(
           return cells;
         },
       });
-      const maskToken = setup.variable("maskToken", [1, embedDim], { kind: "zeros" }, { ema: false });
+      const { stemDim } = setup.backbone;
+      const maskToken = setup.variable("maskToken", [1, stemDim], { kind: "zeros" }, { ema: false });
 
       const { mlp, prototypes, outDim } = declareHead(setup, options);
-      const center = setup.buffer("center", [1, outDim], { kind: "zeros" });
+      const targets = setup
+        .service(CENTERING)
+        .declare(setup, { prototypes: outDim, momentum: options.centerMomentum });
       const temperatureAt = linearWarmup(
         options.warmupTeacherTemp,
         options.teacherTemp,
@@ -152,7 +156,7 @@ export default definePlugin(
         const isMasked = pass.network === student && pass.views.group === globalViews && !pass.unmasked;
         const masked = isMasked ? step.masked(mask) : undefined;
         if (!masked) return patchTokens;
-        const cells = tf.expandDims(masked.cells, 2); // [V * B, N, 1]
+        const cells = tf.expandDims(masked.stemCells, 2); // [V * B, N0, 1]
         const kept = tf.mul(patchTokens, tf.sub(1, cells));
         return tf.add(kept, tf.mul(step.read(maskToken), cells));
       });
@@ -166,9 +170,9 @@ export default definePlugin(
         }
         const own = step.output(studentPass);
         const rows = own.norm(gatherRows(asRows(own.patchTokens), masked.rows));
-        const targets = step.apply(prototypes, teacher, gatherRows(features, masked.rows));
+        const wanted = step.apply(prototypes, teacher, gatherRows(features, masked.rows));
         const loss = ibotLoss({
-          teacher: teacherProbabilities(targets, step.read(center), step.value(teacherTemp)),
+          teacher: targets.probabilities(step, wanted, step.value(teacherTemp), masked.used),
           student: step.apply(prototypes, student, step.apply(mlp, student, rows)),
           weights: patchWeights(masked),
           studentTemp: options.studentTemp,
@@ -178,10 +182,11 @@ export default definePlugin(
       });
 
       hooks.update.tap(name, (step) => {
-        // The mean of the logits is the logit of the mean: the last layer is linear.
-        const meanFeature = step.batch.mean(tf.mean(teacherFeatures(step), 0, true));
-        const meanLogits = step.apply(prototypes, teacher, meanFeature as Tensor2D);
-        step.write(center, nextCenter(step.read(center), meanLogits, options.centerMomentum));
+        targets.update(step, () => {
+          // The mean of the logits is the logit of the mean: the last layer is linear.
+          const meanFeature = step.batch.mean(tf.mean(teacherFeatures(step), 0, true));
+          return step.apply(prototypes, teacher, meanFeature as Tensor2D);
+        });
       });
     });
   },

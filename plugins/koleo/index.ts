@@ -28,7 +28,7 @@ export default definePlugin(
       });
       hooks.loss.tap(name, (losses, { output }) => {
         // Views of one image belong together: each view's samples are spread by themselves.
-        const views = tf.split(output(pass).clsToken!, pass.views.count) as Tensor2D[];
+        const views = tf.split(output(pass).clsToken, pass.views.count) as Tensor2D[];
         losses.add(name, weight, tf.addN(views.map(koleoLoss)));
       });
     });

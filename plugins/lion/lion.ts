@@ -35,10 +35,10 @@ export class Lion implements Optimizer {
     for (const { name, shape } of parameters) this.momenta.set(name, state(`lion.m/${name}`, shape));
   }
 
-  apply({ tracer, gradients, lr, weightDecay, gate }: OptimizerStep): void {
+  apply({ tracer, gradients, gate }: OptimizerStep): void {
     const { beta1, beta2, decayBiases } = this.options;
     const blend = (m: tf.Tensor, g: tf.Tensor, beta: number) => tf.add(tf.mul(m, beta), tf.mul(g, 1 - beta));
-    for (const { parameter, gradient } of gradients) {
+    for (const { parameter, gradient, lr, weightDecay } of gradients) {
       const update = () => {
         const momentum = this.momenta.get(parameter.name)!;
         const [p, m] = [tracer.read(parameter.variable), tracer.read(momentum)];

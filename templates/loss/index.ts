@@ -19,8 +19,8 @@ export default definePlugin(
       const teacher = setup.pass({ network: setup.network("teacher"), views, outputs });
       // Once a step: class tokens are [count * B, D].
       hooks.loss.tap(name, (losses, { output }) => {
-        const own = l2Normalize(output(student).clsToken!);
-        const other = stopGradient(l2Normalize(output(teacher).clsToken!));
+        const own = l2Normalize(output(student).clsToken);
+        const other = stopGradient(l2Normalize(output(teacher).clsToken));
         const cosine = tf.sum(tf.mul(own, other), 1);
         losses.add(name, weight, tf.mean(tf.sub(1, cosine)));
       });

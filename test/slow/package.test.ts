@@ -28,7 +28,7 @@ const PLUGIN = `
       hooks.setup.tap(name, (setup) => {
         const pass = setup.pass({ network: setup.network("student"), views: "global", outputs: { cls: true } });
         hooks.loss.tap(name, (losses, step) => {
-          losses.add(name, options.weight, tf.mean(tf.square(step.output(pass).clsToken!)));
+          losses.add(name, options.weight, tf.mean(tf.square(step.output(pass).clsToken)));
         });
       });
     },

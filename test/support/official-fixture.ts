@@ -1,10 +1,13 @@
 /** The tiny steps of test/fixtures/parity, made by the official code, assembled from relata's own parts. */
 import assert from "node:assert/strict";
+import { Container } from "../../core/container.ts";
 import type { RunInfo, ViewGroupSpec } from "../../core/contexts.ts";
 import type { ViewBatch } from "../../core/data/pipeline.ts";
 import type { Engine, Variable } from "../../core/engine/engine.ts";
 import { createHooks } from "../../core/hooks.ts";
 import { definePlugin, squaredNorm, tf, z, type PluginUse } from "../../core/plugin.ts";
+import { CENTERING } from "../../core/tokens.ts";
+import { MovingCenter } from "../../core/trainer/centering.ts";
 import { AdamW, clipByNorm } from "../../core/trainer/optimizer.ts";
 import { Training, type TrainingSettings } from "../../core/trainer/training.ts";
 import { VisionTransformer } from "../../core/vit/vit.ts";
@@ -181,6 +184,7 @@ export async function fixtureTraining(
     backbone: fixtureBackbone(),
     engine,
     optimizer: new AdamW({ beta1: 0.9, beta2: 0.999, epsilon: 1e-8, decayBiases }),
+    services: new Container().bind(CENTERING, () => new MovingCenter()),
     settings: { ...settings, ...changed },
     outputGradients: true,
   });
@@ -248,17 +252,16 @@ export async function assertOfficialUpdate(
   await engine.load(moments.map((v) => [v, new Float32Array(v.size)] as const));
   const program = await engine.program("optimizer", (tracer) => {
     const scalar = (name: string) => tracer.input(name, [], "float32") as tf.Scalar;
+    const numbers = { lr: scalar("lr"), weightDecay: scalar("weightDecay") };
     const gradients = state.trainable.map((parameter) => {
       const gradient = tracer.input(parameter.name, parameter.shape, "float32");
-      return { parameter, gradient: clipByNorm(gradient, squaredNorm(gradient), settings.clipGrad) };
+      return {
+        parameter,
+        gradient: clipByNorm(gradient, squaredNorm(gradient), settings.clipGrad),
+        ...numbers,
+      };
     });
-    optimizer.apply({
-      tracer,
-      gradients,
-      lr: scalar("lr"),
-      weightDecay: scalar("weightDecay"),
-      gate: () => tf.scalar(1),
-    });
+    optimizer.apply({ tracer, gradients, gate: () => tf.scalar(1) });
   });
   const official = (prefix: string, name: string) =>
     fixture(`${fixtureCase}/${prefix}.${officialParameter(name)}`).values;

@@ -180,7 +180,7 @@ const heads = (calls: number, poison: (step: number) => boolean = () => false) =
         const z = inputs.map((rows, call) =>
           step.apply(head, call < calls ? student : teacher, step.value(rows) as tf.Tensor2D),
         );
-        const cls = tf.mean(step.output(pass).clsToken!);
+        const cls = tf.mean(step.output(pass).clsToken);
         losses.add(name, 1, tf.add(cls, tf.mean(tf.concat(z.slice(0, calls)))));
       });
     });
@@ -311,7 +311,7 @@ describe("relation heads", () => {
           const pass = setup.pass({ network: teacher, views: "global", outputs: { cls: true } });
           const head = setup.head("own", module);
           hooks.loss.tap(name, (losses, step) =>
-            losses.add(name, 1, tf.mean(step.apply(head, teacher, step.output(pass).clsToken!))),
+            losses.add(name, 1, tf.mean(step.apply(head, teacher, step.output(pass).clsToken))),
           );
         });
       });

@@ -25,7 +25,7 @@ const withLoss = (loss: (cls: tf.Tensor2D, step: StepContext) => tf.Tensor, more
     more?.(hooks);
     hooks.loss.tap("broken", (losses, step) => {
       const output: BackboneOutput = step.output(pass);
-      losses.add("broken", 1, loss(output.clsToken!, step));
+      losses.add("broken", 1, loss(output.clsToken, step));
     });
   });
 
@@ -43,7 +43,7 @@ const counting = (use: (count: number, cls: tf.Tensor2D) => tf.Tensor) =>
         outputs: { cls: true },
       });
       hooks.loss.tap("broken", (losses, step) =>
-        losses.add("broken", 1, use(count++, step.output(pass).clsToken!)),
+        losses.add("broken", 1, use(count++, step.output(pass).clsToken)),
       );
     });
   });

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { Container } from "../../../core/container.ts";
 import type { HeadModule, ViewGroupSpec } from "../../../core/contexts.ts";
 import { PrototypeLayer } from "../../../core/heads/projection-head.ts";
 import { withScope } from "../../../core/scopes.ts";
@@ -8,7 +9,7 @@ import { coded, globalViews, localViews, tinyBackbone, tinyRun } from "./tiny.ts
 const zeros = { kind: "zeros" } as const;
 
 const declarations = (views: readonly ViewGroupSpec[] = [globalViews, localViews]) =>
-  new Declarations(tinyRun, tinyBackbone(), views);
+  new Declarations(tinyRun, tinyBackbone(), views, new Container());
 
 /** As in a plugin's setup tap. */
 const within = <T>(plugin: string, run: () => T): T => withScope(`${plugin}/setup`, run);

@@ -13,8 +13,8 @@ const watches = plugin("watches", (hooks, name) => {
     );
     hooks.loss.tap(name, (losses, { output }) => {
       for (const pass of passes) {
-        losses.metric(pass.key, output(pass).clsToken!);
-        losses.add(pass.key, 1, tf.mean(output(pass).clsToken!));
+        losses.metric(pass.key, output(pass).clsToken);
+        losses.add(pass.key, 1, tf.mean(output(pass).clsToken));
       }
     });
   });

@@ -25,7 +25,7 @@ const logs = (network: "student" | "teacher") =>
         setup.pass({ network: setup.network(network), views, outputs: { cls: true } }),
       );
       hooks.loss.tap(name, (losses, { output }) => {
-        for (const pass of passes) losses.metric(pass.views.group, output(pass).clsToken!);
+        for (const pass of passes) losses.metric(pass.views.group, output(pass).clsToken);
       });
     });
   });

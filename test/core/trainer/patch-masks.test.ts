@@ -78,7 +78,7 @@ describe("masks in a step", () => {
     onStudent("masks", { cls: true }, (hooks, pass, setup) => {
       const mask = setup.mask("global", { most, sample: cells });
       hooks.loss.tap("masks", (losses, step) => {
-        losses.add("masks", 1, tf.mean(step.output(pass).clsToken!));
+        losses.add("masks", 1, tf.mean(step.output(pass).clsToken));
         const { cells, rows, used } = step.masked(mask)!;
         assert.deepEqual(cells.shape, [4, 4]);
         losses.metric("cells", cells);
@@ -179,7 +179,7 @@ describe("inputs of varying size", () => {
     onStudent("summing", { cls: true }, (hooks, pass, setup) => {
       const points = setup.input("points", { shape: [null, 3], sample: ({ step }) => rows(step) });
       hooks.loss.tap("summing", (losses, step) => {
-        losses.add("summing", 1, tf.mean(step.output(pass).clsToken!));
+        losses.add("summing", 1, tf.mean(step.output(pass).clsToken));
         const given = step.value(points);
         losses.metric("sum", tf.sum(given));
         losses.metric("rows", tf.scalar(given.shape[0]!));

@@ -56,7 +56,7 @@ describe("inside the step,", () => {
       it(`refuses ${what}`, async () => {
         const acme = onStudent("acme", { cls: true }, (hooks, pass) => {
           hooks.loss.tap("acme", (losses, { output }) => {
-            const cls = output(pass).clsToken!;
+            const cls = output(pass).clsToken;
             const values = [tf.mean(cls), tf.reshape(tf.slice(cls, [0, 0], [1, 3]), [3]), tf.scalar(1)];
             for (const i of add) losses.add("x", 1, values[i]!);
           });
@@ -69,7 +69,7 @@ describe("inside the step,", () => {
     it("takes terms of one name from two plugins", async () => {
       const same = (name: string) =>
         onStudent(name, { cls: true }, (hooks, pass) => {
-          hooks.loss.tap(name, (losses, { output }) => losses.add("x", 1, tf.mean(output(pass).clsToken!)));
+          hooks.loss.tap(name, (losses, { output }) => losses.add("x", 1, tf.mean(output(pass).clsToken)));
         });
       const training = await tinyTraining(engine, [same("acme"), same("other")]);
       const { scalars } = await training.step("train", tinyBatch(training), at(0));
@@ -97,7 +97,7 @@ describe("inside the step,", () => {
               const { clsToken, patchTokens, patchTokensNormed } = output(pass);
               const rows: tf.Tensor2D = tf.reshape(patchTokens, [-1, 32]);
               const normed = output(pass).norm(rows);
-              const features = [clsToken!, patchTokens, patchTokensNormed, normed, output(pass).block(0)];
+              const features = [clsToken, patchTokens, patchTokensNormed, normed, output(pass).block(0)];
               const meanSquare = (x: tf.Tensor) => tf.mean(tf.square(x));
               const own = features.map((feature) => meanSquare(tf.mul(feature, read(weight))));
               return tf.addN([...own, crossView("own", (_, student) => meanSquare(student))]);

@@ -138,7 +138,7 @@ describe("inside the step,", () => {
           });
           hooks.loss.tap(name, (losses, { output, read: readThere }) => {
             read["loss"] = readThere(mark).dataSync()[0]!;
-            const [mine, others] = [output(own!).clsToken!, output(other!).clsToken!];
+            const [mine, others] = [output(own!).clsToken, output(other!).clsToken];
             losses.add(name, 1, tf.add(tf.mean(mine), tf.sum(readThere(mark))));
             losses.metric("apart", tf.max(tf.abs(tf.sub(mine, others))));
           });
@@ -167,7 +167,7 @@ describe("inside the step,", () => {
             return unmasked ? x : tf.mul(x, 0);
           });
           hooks.loss.tap(name, (losses, { output }) =>
-            losses.add(name, 1, tf.mean(tf.square(tf.sub(output(plain).clsToken!, 1)))),
+            losses.add(name, 1, tf.mean(tf.square(tf.sub(output(plain).clsToken, 1)))),
           );
         });
       });
@@ -189,7 +189,7 @@ describe("inside the step,", () => {
           (output) =>
             new Proxy(output, {
               get: (o, key) =>
-                key === "clsToken" ? tf.add(tf.mul(o.clsToken!, 0), 1) : Reflect.get(o, key, o),
+                key === "clsToken" ? tf.add(tf.mul(o.clsToken, 0), 1) : Reflect.get(o, key, o),
             }),
         );
       });
@@ -240,13 +240,13 @@ describe("inside the step,", () => {
         hooks.loss.tap("acme", (losses, { output }) => {
           const o = output(pass);
           const tokens = { tokens: o.tokens, patchTokens: o.patchTokens, normed: o.patchTokensNormed };
-          for (const [name, t] of Object.entries({ ...tokens, cls: o.clsToken!, block: o.block(0) })) {
+          for (const [name, t] of Object.entries({ ...tokens, cls: o.clsToken, block: o.block(0) })) {
             seen[name] = t.shape;
           }
           const means = largest(tf.mean(o.patchTokensNormed, 2));
           assert.ok(means < 1e-5, "the norm's weight is 1 and its bias 0 at the start");
           assert.ok(largest(tf.mean(o.patchTokens, 2)) > 1e-4);
-          losses.add("x", 1, tf.mean(o.clsToken!));
+          losses.add("x", 1, tf.mean(o.clsToken));
         });
       });
       const training = await tinyTraining(engine, [acme]);
@@ -265,8 +265,8 @@ describe("inside the step,", () => {
         const own = await makeEngine("eager on cpu");
         const acme = onStudent("acme", { cls: true, ...outputs }, (hooks, pass) => {
           hooks.loss.tap("acme", (losses, { output }) => {
-            losses.add("x", 1, tf.mean(tf.square(output(pass).clsToken!)));
-            losses.metric("x", tf.sum(tf.square(output(pass).clsToken!)));
+            losses.add("x", 1, tf.mean(tf.square(output(pass).clsToken)));
+            losses.metric("x", tf.sum(tf.square(output(pass).clsToken)));
           });
         });
         const training = await tinyTraining(own, [acme]);

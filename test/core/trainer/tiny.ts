@@ -41,7 +41,7 @@ export const learnsOnes = plugin("ones", (hooks, name) => {
       outputs: { cls: true },
     });
     hooks.loss.tap(name, (losses, { output }) =>
-      losses.add(name, 1, tf.mean(tf.square(tf.sub(output(pass).clsToken!, 1)))),
+      losses.add(name, 1, tf.mean(tf.square(tf.sub(output(pass).clsToken, 1)))),
     );
   });
 });

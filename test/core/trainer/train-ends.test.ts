@@ -64,7 +64,7 @@ describe("train,", () => {
         });
         const divisor = setup.schedule("divisor", ({ step }) => (step < 3 ? 1 : 0));
         hooks.loss.tap(name, (losses, { output, value }) =>
-          losses.add(name, 1, tf.div(tf.mean(tf.square(output(pass).clsToken!)), value(divisor))),
+          losses.add(name, 1, tf.div(tf.mean(tf.square(output(pass).clsToken)), value(divisor))),
         );
       });
     });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import * as tf from "@tensorflow/tfjs-core";
-import { VisionTransformer, dropPathRates, vitArchitectures, type VitConfig } from "../../../core/vit/vit.ts";
+import { dropPathRates } from "../../../core/vit/transformer-blocks.ts";
+import { VisionTransformer, vitArchitectures, type VitConfig } from "../../../core/vit/vit.ts";
 import { readFixtureJson } from "../../support/safetensors-fixture.ts";
 import { assertClose, normal, useCpuBackend, withoutReading } from "../math/numeric.ts";
 

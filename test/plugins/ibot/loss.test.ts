@@ -18,8 +18,10 @@ const IMAGES = cells.length / PATCHES;
 /** As the step gives them; what is left of the capacity is unused. */
 function masked(capacity = 7, own: readonly number[] = cells): MaskedPatches {
   const drawn = maskedRows(own, 1, capacity);
+  const ofPatches = tf.tensor2d([...own], [own.length / PATCHES, PATCHES]);
   return {
-    cells: tf.tensor2d([...own], [own.length / PATCHES, PATCHES]),
+    cells: ofPatches,
+    stemCells: ofPatches,
     rows: tf.tensor1d(drawn.map((row) => Math.max(0, row)), "int32"), // prettier-ignore
     used: tf.tensor1d(Float32Array.from(drawn, (row) => Number(row >= 0))),
   };

@@ -7,7 +7,7 @@ import { maskedRows } from "../../../core/trainer/patch-masks.ts";
 import type { Training } from "../../../core/trainer/training.ts";
 import dino from "../../../plugins/dino/index.ts";
 import ibot from "../../../plugins/ibot/index.ts";
-import { drawMask } from "../../../plugins/ibot/mask.ts";
+import { drawMask } from "../../../core/data/patch-mask.ts";
 import {
   at,
   coded,

@@ -1,5 +1,5 @@
 /** Masks over the patches of one view (iBOT, arXiv 2111.07832, section 3.3; blocks of BEiT, arXiv 2106.08254). */
-import type { Random } from "../../core/plugin.ts";
+import type { Random } from "../random.ts";
 
 export interface MaskSpec {
   /** Each view takes one of these ratios, each as likely. */
