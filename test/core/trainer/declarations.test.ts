@@ -3,6 +3,8 @@ import { Container } from "../../../core/container.ts";
 import type { HeadModule, ViewGroupSpec } from "../../../core/contexts.ts";
 import { PrototypeLayer } from "../../../core/heads/projection-head.ts";
 import { withScope } from "../../../core/scopes.ts";
+import { CENTERING } from "../../../core/tokens.ts";
+import { MovingCenter } from "../../../core/trainer/centering.ts";
 import { Declarations } from "../../../core/trainer/declarations.ts";
 import { coded, globalViews, localViews, tinyBackbone, tinyRun } from "./tiny.ts";
 
@@ -126,14 +128,21 @@ describe("networks", () => {
     );
   });
 
-  it("refuses to copy a network every 0 or 1.5 steps", () => {
-    for (const copyEvery of [0, -1, 1.5, NaN]) {
+  it("refuses to copy a network every 0 or 1.5 steps, or from a step before the first", () => {
+    const intervals = [0, -1, 1.5, NaN].map((copyEvery) => ({ copyEvery }));
+    for (const update of [...intervals, { copyEvery: 3, fromStep: -1 }, { copyEvery: 3, fromStep: 0.5 }]) {
       assert.throws(
-        () =>
-          within("acme", () => declarations().network("gram", { from: "student", update: { copyEvery } })),
-        coded("COPY_INTERVAL", '"acme"', '"gram"', String(copyEvery)),
+        () => within("acme", () => declarations().network("gram", { from: "student", update })),
+        coded("COPY_INTERVAL", '"acme"', '"gram"', ...Object.values(update).map(String)),
       );
     }
+  });
+
+  it("gives services of the run, and says which one nobody bound", () => {
+    const container = new Container().bind(CENTERING, () => new MovingCenter());
+    const setup = new Declarations(tinyRun, tinyBackbone(), [globalViews], container);
+    assert.ok(setup.service(CENTERING) instanceof MovingCenter, "the bound one");
+    assert.throws(() => declarations().service(CENTERING), coded("SERVICE_NOT_BOUND", "CENTERING"));
   });
 });
 

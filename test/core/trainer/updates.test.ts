@@ -20,6 +20,7 @@ for (const kind of ["captured", "eager on cpu"] as const) {
       const follows = declares("follows", (setup) => {
         setup.network("teacher");
         setup.network("snapshot", { from: "student", update: { copyEvery: 3 } });
+        setup.network("later", { from: "teacher", update: { copyEvery: 2, fromStep: 1 } });
         setup.network("anchor", { from: "teacher", update: "frozen" });
         setup.network("mirror", { from: "teacher", update: { copyEvery: 1 } });
         setup.network("slow", { from: "teacher", update: "ema" });
@@ -28,7 +29,7 @@ for (const kind of ["captured", "eager on cpu"] as const) {
       const initial = await valuesOf(training);
       const name = "backbone.blocks.1.mlp.fc2.weight";
       const start = initial.get(`student/${name}`)!;
-      for (const network of ["teacher", "snapshot", "anchor", "mirror", "slow"]) {
+      for (const network of ["teacher", "snapshot", "later", "anchor", "mirror", "slow"]) {
         assert.deepEqual(initial.get(`${network}/${name}`), start);
       }
 
@@ -46,6 +47,7 @@ for (const kind of ["captured", "eager on cpu"] as const) {
         assert.deepEqual(is!("mirror"), is!("teacher"));
         assert.deepEqual(is!("anchor"), start);
         assert.deepEqual(is!("snapshot"), step % 3 === 0 ? is!("student") : was!("snapshot"));
+        assert.deepEqual(is!("later"), step % 2 === 1 ? is!("teacher") : was!("later"));
         before = after;
       }
     });
