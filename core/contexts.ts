@@ -372,6 +372,11 @@ export interface CrossViewOptions {
   readonly linear?: boolean;
   /** Points per side of the overlap of two views of one group, and of different groups (default 13 and 6). */
   readonly overlapSide?: { readonly global: number; readonly local: number };
+  /**
+   * What points see beyond the middle of a view's outermost patches: nothing, so that they are dimmed, to a half at an
+   * edge and a quarter in a corner, as in SERE's code ("zeros", the default), or those patches ("border").
+   */
+  readonly padding?: "zeros" | "border";
   /** Whether samples whose crops do not overlap, of which nothing is compared, count in the mean (default: count). */
   readonly disjoint?: "count" | "skip";
   /** The network whose relations teach (default "teacher"). */

@@ -17,6 +17,7 @@ export {
   sampleFeatures,
   type OverlapPair,
   type SampleCoordinates,
+  type SamplePadding,
   type SampleWeights,
 } from "./overlap.ts";
 export { bicubicMatrix, interpolatePositions, type GridSize } from "./position.ts";

@@ -25,6 +25,12 @@ export interface SampleWeights {
   readonly x: tf.Tensor3D;
 }
 
+/**
+ * What lies beyond the middle of a crop's outermost tokens: nothing, so that points there are dimmed, or those tokens
+ * on and on.
+ */
+export type SamplePadding = "zeros" | "border";
+
 /** The two sides of a pair of crops. */
 export interface OverlapPair<T> {
   readonly a: T;
@@ -108,16 +114,22 @@ function fieldsOf(rects: tf.Tensor2D): RectFields {
 
 /**
  * Bilinear weights of `count` tokens in a row at each coordinate; token i lies in the middle of the i-th of
- * `count` equal parts of -1 … 1, and there is nothing (zero) beyond the first and the last.
+ * `count` equal parts of -1 … 1. Beyond the first and the last there is nothing (zero) with padding `zeros`; with
+ * `border` a coordinate there is that of the first or the last.
  *
  *   weight_i = max(0, 1 - |((c + 1) count - 1) / 2 - i|)
  *
  * @param coordinates [n, g]
  * @returns [n, g, count]
  */
-export function bilinearWeights(coordinates: tf.Tensor2D, count: number): tf.Tensor3D {
+export function bilinearWeights(
+  coordinates: tf.Tensor2D,
+  count: number,
+  padding: SamplePadding = "zeros",
+): tf.Tensor3D {
   return float32(() => {
-    const at = tf.div(tf.sub(tf.mul(tf.add(coordinates, 1), count), 1), 2);
+    const inTokens = tf.div(tf.sub(tf.mul(tf.add(coordinates, 1), count), 1), 2);
+    const at = padding === "zeros" ? inTokens : withinTokens(inTokens, count);
     const tokens = constant(
       Float32Array.from({ length: count }, (_, i) => i),
       [1, 1, count],
@@ -126,22 +138,32 @@ export function bilinearWeights(coordinates: tf.Tensor2D, count: number): tf.Ten
   });
 }
 
+/** Moves what lies in the outer half of an outermost token to its middle; crops that do not overlap stay outside. */
+function withinTokens(at: tf.Tensor, count: number): tf.Tensor {
+  return tf.where(tf.less(at, -0.75), at, tf.clipByValue(at, 0, count - 1));
+}
+
 /**
  * Sampling weights of both crops' tokens on their overlap: `overlapCoordinates`, then `bilinearWeights`.
  *
  * @param rectsA [n, 5] x, y, width, height in source pixels, flip 0 or 1
  * @param rectsB [n, 5]
- * @param options `side` g points per side (at least 2); the token grids of the two crops
+ * @param options `side` g points per side (at least 2); the token grids of the two crops; `padding` (default: zeros)
  */
 export function overlapSampling(
   rectsA: tf.Tensor2D,
   rectsB: tf.Tensor2D,
-  { side, gridA, gridB }: { side: number; gridA: GridSize; gridB: GridSize },
+  {
+    side,
+    gridA,
+    gridB,
+    padding,
+  }: { side: number; gridA: GridSize; gridB: GridSize; padding?: SamplePadding },
 ): OverlapPair<SampleWeights> {
   const { a, b, hit } = overlapCoordinates(rectsA, rectsB, side);
   const weights = ({ y, x }: SampleCoordinates, grid: GridSize): SampleWeights => ({
-    y: bilinearWeights(y, grid.rows),
-    x: bilinearWeights(x, grid.columns),
+    y: bilinearWeights(y, grid.rows, padding),
+    x: bilinearWeights(x, grid.columns, padding),
   });
   return { a: weights(a, gridA), b: weights(b, gridB), hit };
 }

@@ -10,6 +10,7 @@ import {
   overlapSampling,
   permuteRows,
   sampleFeatures,
+  type SamplePadding,
 } from "../math/index.ts";
 import { currentScope, pluginOf } from "../scopes.ts";
 import { STUDENT, TEACHER } from "./declarations.ts";
@@ -146,15 +147,15 @@ function compareAligned(
   student: Held<TokenRelation>,
   step: RelationStep,
   compare: Compare,
-  { overlapSide = OVERLAP_SIDE, target = (x) => x }: CrossViewOptions,
+  { overlapSide = OVERLAP_SIDE, padding, target = (x) => x }: CrossViewOptions,
 ): Comparison[] {
   const pairs = viewPairs(teacher.pass, student.pass);
   if (pairs.length === 0) return [];
   const side = teacher.pass.views.group === student.pass.views.group ? overlapSide.global : overlapSide.local;
   const ofTeacher = pairs.map(({ t, s }) => ({ own: t, other: s }));
   const ofStudent = pairs.map(({ t, s }) => ({ own: s, other: t }));
-  const a = sampleOverlaps(teacher, student.pass, ofTeacher, side, step);
-  const b = sampleOverlaps(student, teacher.pass, ofStudent, side, step);
+  const a = sampleOverlaps(teacher, student.pass, ofTeacher, { side, padding }, step);
+  const b = sampleOverlaps(student, teacher.pass, ofStudent, { side, padding }, step);
   // Both lie by their own views; the student's are brought into the teacher's order.
   const order = new Int32Array(pairs.length * step.batchSize);
   const studentRows = pairRows(ofStudent, step.batchSize);
@@ -197,7 +198,7 @@ function sampleOverlaps(
   { pass, relation }: Held<TokenRelation>,
   otherPass: Pass,
   pairs: readonly ViewPair[],
-  side: number,
+  points: { side: number; padding?: SamplePadding },
   { batchSize, rects }: RelationStep,
 ): { features: tf.Tensor3D; overlaps: tf.Tensor1D } {
   const own = new Int32Array(pairs.length * batchSize);
@@ -210,7 +211,7 @@ function sampleOverlaps(
   const rectsOf = (views: Pass, rows: Int32Array) =>
     tf.gather(rects(views.views.group), constant<tf.Rank.R1>(rows, [rows.length]));
   const sampling = overlapSampling(rectsOf(pass, own), rectsOf(otherPass, other), {
-    side,
+    ...points,
     gridA: pass.grid,
     gridB: otherPass.grid,
   });

@@ -72,6 +72,34 @@ describe("core/math overlap", () => {
     assertClose(tf.sum(dense(a, 0), 1), { values: sums, shape: [9] }, 1e-6);
   });
 
+  it("goes on with the outermost tokens beyond their middle with padding border, and is the same elsewhere", () => {
+    const grids = { side: 6, gridA: { rows: 3, columns: 1 }, gridB: square(4) };
+    const zeros = overlapSampling(rectsA(), rectsB(), grids);
+    const border = overlapSampling(rectsA(), rectsB(), { ...grids, padding: "border" });
+    assert.deepEqual([...border.hit.dataSync()], [...zeros.hit.dataSync()], "the same pairs overlap");
+    const hits = tf.reshape(zeros.hit, [-1, 1]);
+    let dimmed = 0;
+    for (const [faded, whole] of [
+      [zeros.a.y, border.a.y],
+      [zeros.a.x, border.a.x],
+      [zeros.b.y, border.b.y],
+      [zeros.b.x, border.b.x],
+    ] as const) {
+      const sums = tf.sum(faded, 2);
+      dimmed += tf.sum(tf.mul(tf.sub(1, sums), hits)).dataSync()[0]!;
+      assertClose(
+        tf.sum(whole, 2),
+        tf.mul(hits, tf.onesLike(sums)),
+        1e-6,
+        "weights sum to 1 where crops overlap",
+      );
+      // Dimmed points have one token alone: its weight is what is missing.
+      const filled = tf.mul(faded, tf.expandDims(tf.div(hits, tf.maximum(sums, 1e-9)), 2));
+      assertClose(whole, filled, 1e-6, "the weights of zeros, made to sum to 1");
+    }
+    assert.ok(dimmed > 1, `some points lie in an outer half token: ${dimmed}`);
+  });
+
   it("a flip mirrors the columns' weights and nothing else", () => {
     const [plain, flipped] = [rects([[20, 30, 40, 24, 0]]), rects([[20, 30, 40, 24, 1]])];
     const other = rects([[30, 20, 50, 30, 0]]);

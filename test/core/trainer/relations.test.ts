@@ -295,6 +295,18 @@ describe("crossView", () => {
 
   const tokens = (relations: RelationSink, features: tf.Tensor3D) =>
     relations.addBilinear("known", features, { axis: "token" });
+
+  it("samples what is the same everywhere as the same on all of an overlap, with padding border", async () => {
+    const flat = (relations: RelationSink, features: tf.Tensor3D) => tokens(relations, tf.onesLike(features));
+    const perPair: Compare = (teacher, student) =>
+      tf.mean(tf.add(tf.abs(tf.sub(teacher, WIDTH)), tf.abs(tf.sub(student, WIDTH))), [1, 2, 3]);
+    const options = { overlapSide: sides, disjoint: "skip" } as const;
+    const apart = (padding: "zeros" | "border") =>
+      valueOf(flat, { ...options, padding }, { comparison: perPair });
+    const [zeros, border] = [await apart("zeros"), await apart("border")];
+    assert.ok(border < 1e-5, `every product is ${WIDTH}: ${border}`);
+    assert.ok(zeros > 0.1, `points at the crops' edges are dimmed: ${zeros}`);
+  });
   const channels = (relations: RelationSink, features: tf.Tensor3D) =>
     relations.addBilinear("known", features, { axis: "channel" });
   const rowMeans = (relations: RelationSink, features: tf.Tensor3D) =>
