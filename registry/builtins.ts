@@ -7,6 +7,7 @@ export const builtins: Readonly<Record<string, () => Promise<{ readonly default:
   ibot: () => import("../plugins/ibot/index.ts"),
   "pixel-relation": () => import("../plugins/pixel-relation/index.ts"),
   "channel-relation": () => import("../plugins/channel-relation/index.ts"),
+  "patch-kernel-alignment": () => import("../plugins/patch-kernel-alignment/index.ts"),
   koleo: () => import("../plugins/koleo/index.ts"),
   lion: () => import("../plugins/lion/index.ts"),
 };
