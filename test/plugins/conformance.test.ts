@@ -10,6 +10,7 @@ import ibot from "../../plugins/ibot/index.ts";
 import koleo from "../../plugins/koleo/index.ts";
 import lion from "../../plugins/lion/index.ts";
 import multiCrop from "../../plugins/multi-crop/index.ts";
+import patchKernelAlignment from "../../plugins/patch-kernel-alignment/index.ts";
 import pixelRelation from "../../plugins/pixel-relation/index.ts";
 import { builtins } from "../../registry/builtins.ts";
 import loss from "../../templates/loss/index.ts";
@@ -51,6 +52,16 @@ PluginTester.run(pixelRelation, {
 PluginTester.run(channelRelation, {
   valid: [{}, { divisor: { global: 3, local: 1 } }],
   invalid: [{ options: { teacherTemp: -1 }, path: "teacherTemp" }],
+  batchStatistics: true,
+});
+
+PluginTester.run(patchKernelAlignment, {
+  valid: [
+    { hiddenDim: 16, bottleneckDim: 8 },
+    { headLayers: 0, disjoint: "count", overlapSide: { global: 4, local: 3 }, weight: 2 },
+  ],
+  invalid: [{ options: { overlapSide: { local: 1 } }, path: "overlapSide.local" }],
+  // The mean over the pairs that overlap, of which halves of a batch have different numbers.
   batchStatistics: true,
 });
 
