@@ -41,6 +41,11 @@ interface Size {
   readonly height: number;
 }
 
+interface GridSize {
+  readonly rows: number;
+  readonly columns: number;
+}
+
 const didYouMean = (nearest: string | undefined) => (nearest ? ` Did you mean "${nearest}"?` : "");
 
 export const errors = {
@@ -192,6 +197,12 @@ export const errors = {
   optionInvalid: coded("OPTION_INVALID", (plugin: string, option: string, problem: string, fix: string) => ({
     message: `plugin "${plugin}": ${option} ${problem}`,
     fix,
+  })),
+  backboneMerges: coded("BACKBONE_MERGES", (plugin: string, stem: GridSize, grid: GridSize) => ({
+    message:
+      `plugin "${plugin}" wants a token of each patch, and the backbone merges ` +
+      `${stem.rows} x ${stem.columns} patches into ${grid.rows} x ${grid.columns}`,
+    fix: `use a backbone that keeps its patches, such as vit-small, or remove "${plugin}"`,
   })),
   maskConflict: coded("MASK_CONFLICT", (group: string, owner: string, plugin: string) => ({
     message: `plugins "${owner}" and "${plugin}" both mask the view group "${group}"`,
