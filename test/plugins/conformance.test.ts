@@ -9,6 +9,7 @@ import dino from "../../plugins/dino/index.ts";
 import ibot from "../../plugins/ibot/index.ts";
 import koleo from "../../plugins/koleo/index.ts";
 import lion from "../../plugins/lion/index.ts";
+import mae from "../../plugins/mae/index.ts";
 import multiCrop from "../../plugins/multi-crop/index.ts";
 import patchKernelAlignment from "../../plugins/patch-kernel-alignment/index.ts";
 import pixelRelation from "../../plugins/pixel-relation/index.ts";
@@ -74,6 +75,18 @@ PluginTester.run(koleo, {
   valid: [{}, { weight: 2 }],
   invalid: [{ options: { weight: -1 }, path: "weight" }],
   batchStatistics: true,
+});
+
+PluginTester.run(mae, {
+  valid: [
+    { decoderDim: 16, decoderDepth: 1, decoderHeads: 2 },
+    { decoderDim: 8, decoderDepth: 2, decoderHeads: 1, maskRatio: 0.5, normPixLoss: false, weight: 2 },
+  ],
+  invalid: [
+    { options: { maskRatio: 1 }, path: "maskRatio" },
+    { options: { decoderDim: 30, decoderHeads: 2 }, path: "decoderDim" },
+    { options: { decoderDim: 32, decoderHeads: 3 }, path: "decoderHeads" },
+  ],
 });
 
 PluginTester.run(lion, {
