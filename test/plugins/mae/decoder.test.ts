@@ -92,7 +92,7 @@ describe("the decoder of mae", () => {
     assertClose(ofTokens!, tf.tensor3d([...golden.decoder.tokens], tokens().shape), 1e-4, "tokens");
     assert.deepEqual(specs.map(({ name }) => name).sort(), Object.keys(golden.decoder.parameters).sort());
     specs.forEach(({ name }, n) => {
-      const gradient = ofWeights[n]!.dataSync();
+      const gradient = ofWeights[n]!.dataSync<"float32">();
       const along = (wave: (i: number) => number) =>
         gradient.reduce((sum, value, i) => sum + value * wave(i), 0);
       const got = [along((i) => Math.cos(0.3 * i)), along((i) => Math.sin(1.1 * i))];
