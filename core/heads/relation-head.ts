@@ -3,8 +3,6 @@
  * has the second: the teacher relates z, the student p.
  *
  *   z = ReLU(BN(x)),   p = ReLU(BN(W z))
- *
- * BN normalises with the batch at hand, in both networks; its running statistics are kept, but no step reads them.
  */
 import * as tf from "@tensorflow/tfjs-core";
 import type {
@@ -16,58 +14,56 @@ import type {
   SetupContext,
 } from "../contexts.ts";
 import { errors } from "../errors.ts";
-import { batchNorm } from "../math/batch-norm.ts";
 import { linear } from "../math/linear.ts";
 import type { Parameters, ParameterSpec } from "../parameters.ts";
-
-/** PyTorch's: running = (1 - 0.1) running + 0.1 batch. */
-const MOMENTUM = 0.1;
+import { BatchNormLayer } from "./batch-norm.ts";
 
 /** z = ReLU(BN(x)), [R, dim] -> [R, dim] */
 export class RelationProjection implements HeadModule {
   readonly spec: { readonly dim: number; readonly studentOnly: boolean };
+  private readonly norm: BatchNormLayer;
 
-  constructor(spec: { dim: number; studentOnly?: boolean }) {
-    this.spec = { studentOnly: false, ...spec };
+  constructor({ dim, studentOnly = false }: { dim: number; studentOnly?: boolean }) {
+    this.spec = { studentOnly, dim };
+    this.norm = new BatchNormLayer("0", dim, studentOnly);
   }
 
   parameters(): readonly ParameterSpec[] {
-    return normParameters("0", this.spec);
+    return this.norm.parameters();
   }
 
   buffers(): readonly ParameterSpec[] {
-    return normBuffers("0", this.spec);
+    return this.norm.buffers();
   }
 
   forward(parameters: Parameters, rows: tf.Tensor2D, state: HeadState): tf.Tensor2D {
-    return normReluTracked("0", parameters, rows, state);
+    return tf.relu(this.norm.forward(parameters, rows, state));
   }
 }
 
 /** p = ReLU(BN(W z)), [R, dim] -> [R, dim]; the student's alone. */
 export class RelationPredictor implements HeadModule {
   readonly spec: { readonly dim: number };
+  private readonly norm: BatchNormLayer;
 
-  constructor(spec: { dim: number }) {
-    this.spec = { ...spec };
+  constructor({ dim }: { dim: number }) {
+    this.spec = { dim };
+    this.norm = new BatchNormLayer("1", dim, true);
   }
 
   parameters(): readonly ParameterSpec[] {
     const { dim } = this.spec;
     // PyTorch's default for Conv2d: the official initialisation does not reach it.
     const init = { kind: "uniform", bound: 1 / Math.sqrt(dim) } as const;
-    return [
-      { name: "0.weight", shape: [dim, dim], init, studentOnly: true },
-      ...normParameters("1", { dim, studentOnly: true }),
-    ];
+    return [{ name: "0.weight", shape: [dim, dim], init, studentOnly: true }, ...this.norm.parameters()];
   }
 
   buffers(): readonly ParameterSpec[] {
-    return normBuffers("1", { dim: this.spec.dim, studentOnly: true });
+    return this.norm.buffers();
   }
 
   forward(parameters: Parameters, rows: tf.Tensor2D, state: HeadState): tf.Tensor2D {
-    return normReluTracked("1", parameters, linear(rows, parameters("0.weight")), state);
+    return tf.relu(this.norm.forward(parameters, linear(rows, parameters("0.weight")), state));
   }
 }
 
@@ -123,44 +119,4 @@ export class RelationHeads {
 interface RelationModules {
   readonly projection: HeadHandle;
   readonly predictor: HeadHandle;
-}
-
-interface NormSpec {
-  readonly dim: number;
-  readonly studentOnly: boolean;
-}
-
-function normParameters(name: string, { dim, studentOnly }: NormSpec): ParameterSpec[] {
-  return [
-    { name: `${name}.weight`, shape: [dim], init: { kind: "ones" }, studentOnly },
-    { name: `${name}.bias`, shape: [dim], init: { kind: "zeros" }, studentOnly },
-  ];
-}
-
-function normBuffers(name: string, { dim, studentOnly }: NormSpec): ParameterSpec[] {
-  return [
-    { name: `${name}.running_mean`, shape: [dim], init: { kind: "zeros" }, studentOnly },
-    { name: `${name}.running_var`, shape: [dim], init: { kind: "ones" }, studentOnly },
-  ];
-}
-
-/** ReLU(BN(x)) with the statistics of all processes; the running variance is the unbiased one. */
-function normReluTracked(
-  name: string,
-  parameters: Parameters,
-  rows: tf.Tensor2D,
-  { batch, update }: HeadState,
-): tf.Tensor2D {
-  const { y, mean, variance } = batchNorm(rows, parameters(`${name}.weight`), parameters(`${name}.bias`), {
-    reduce: (localMean) => batch.mean(localMean),
-  });
-  const blend = (running: tf.Tensor, fresh: tf.Tensor) =>
-    tf.add(tf.mul(running, 1 - MOMENTUM), tf.mul(fresh, MOMENTUM));
-  update(`${name}.running_mean`, (running) => blend(running, mean));
-  update(`${name}.running_var`, (running) => {
-    const count = batch.sum(tf.scalar(rows.shape[0]));
-    // One row alone varies by nothing.
-    return blend(running, tf.mul(variance, tf.div(count, tf.maximum(tf.sub(count, 1), 1))));
-  });
-  return tf.relu(y);
 }
