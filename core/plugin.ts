@@ -77,6 +77,7 @@ export * from "./math/index.ts";
 export type { Backbone, BackboneSegment, BackboneSegmentOutput, TokenGrid } from "./backbone.ts";
 export { TransformerBlocks, type TransformerConfig } from "./vit/transformer-blocks.ts";
 export { drawMask, mostMasked, type MaskSpec } from "./data/patch-mask.ts";
+export { MlpHead } from "./heads/mlp-head.ts";
 export { ProjectionMlp, PrototypeLayer } from "./heads/projection-head.ts";
 export { RelationHeads } from "./heads/relation-head.ts";
 export { AdamW, decaysByDefault } from "./trainer/optimizer.ts";
