@@ -26,6 +26,8 @@ export interface PluginCases<O> {
   readonly beside?: readonly PluginUse[];
   /** What the networks see (default: two global views of 2 x 2 patches and two local ones of 1). */
   readonly views?: readonly ViewGroupSpec[];
+  /** Samples of a batch (default 2). More, where they are compared or normalised with each other. */
+  readonly batchSize?: number;
   /**
    * Outputs of the first step with some options, made once by an independent implementation: by name ("loss/<plugin>",
    * "gradient/backbone.norm.bias"), and how far off they may be, of their largest value.
@@ -51,13 +53,14 @@ export const PluginTester = {
 
   /** Declares the tests of a plugin. Throws Error for cases that test nothing, or twice. */
   run<D extends PluginDefinition>(plugin: D, cases: PluginCases<NonNullable<Parameters<D>[0]>>): void {
-    const { valid, invalid, golden, beside = [], views = [globalViews, localViews] } = cases;
+    const { valid, invalid, golden, beside = [], views = [globalViews, localViews], batchSize = 2 } = cases;
     const { describe, it } = PluginTester.runner ?? (globalThis as unknown as Runner);
     const { manifest } = plugin;
     requireCases(manifest.name, valid, invalid);
     const subject = (options: unknown): Subject => ({
       method: [plugin(deepFreeze(structuredClone(options)) as object), ...beside],
       views,
+      batchSize,
       batchStatistics: cases.batchStatistics ?? false,
     });
     describe(`plugin ${manifest.name}`, () => {
