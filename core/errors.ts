@@ -561,8 +561,8 @@ export const errors = {
     }),
   ),
   noViewPairs: coded("NO_VIEW_PAIRS", (plugin: string, group: string) => ({
-    message: `plugin "${plugin}" compares different views of an image, but the only view is one of "${group}"`,
-    fix: `make a second view of "${group}", or local views: multi-crop's globalCrops.count and localCrops.count`,
+    message: `plugin "${plugin}" compares different views of an image, but there is only one of "${group}"`,
+    fix: `make a second view of "${group}" with multi-crop's globalCrops.count, or, for a plugin that compares all views, local ones with localCrops.count`,
   })),
   lossUnreached: coded("LOSS_UNREACHED", (terms: readonly string[]) => ({
     message: `no weight has a part in the loss (${terms.join(", ")}): there is nothing to train`,
