@@ -8,6 +8,7 @@ export const builtins: Readonly<Record<string, () => Promise<{ readonly default:
   "pixel-relation": () => import("../plugins/pixel-relation/index.ts"),
   "channel-relation": () => import("../plugins/channel-relation/index.ts"),
   "patch-kernel-alignment": () => import("../plugins/patch-kernel-alignment/index.ts"),
+  simclr: () => import("../plugins/simclr/index.ts"),
   koleo: () => import("../plugins/koleo/index.ts"),
   mae: () => import("../plugins/mae/index.ts"),
   lion: () => import("../plugins/lion/index.ts"),

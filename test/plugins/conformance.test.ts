@@ -13,6 +13,7 @@ import mae from "../../plugins/mae/index.ts";
 import multiCrop from "../../plugins/multi-crop/index.ts";
 import patchKernelAlignment from "../../plugins/patch-kernel-alignment/index.ts";
 import pixelRelation from "../../plugins/pixel-relation/index.ts";
+import simclr from "../../plugins/simclr/index.ts";
 import { builtins } from "../../registry/builtins.ts";
 import loss from "../../templates/loss/index.ts";
 import relation from "../../templates/relation/index.ts";
@@ -63,6 +64,13 @@ PluginTester.run(patchKernelAlignment, {
   ],
   invalid: [{ options: { overlapSide: { local: 1 } }, path: "overlapSide.local" }],
   // The mean over the pairs that overlap, of which halves of a batch have different numbers.
+PluginTester.run(simclr, {
+  valid: [
+    { hiddenDim: 16, outDim: 8 },
+    { hiddenDim: 12, outDim: 4, headLayers: 3, temperature: 0.5, weight: 2 },
+  ],
+  invalid: [{ options: { temperature: 0 }, path: "temperature" }],
+  batchSize: 4,
   batchStatistics: true,
 });
 
