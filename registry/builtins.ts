@@ -9,6 +9,7 @@ export const builtins: Readonly<Record<string, () => Promise<{ readonly default:
   "channel-relation": () => import("../plugins/channel-relation/index.ts"),
   "patch-kernel-alignment": () => import("../plugins/patch-kernel-alignment/index.ts"),
   simclr: () => import("../plugins/simclr/index.ts"),
+  byol: () => import("../plugins/byol/index.ts"),
   koleo: () => import("../plugins/koleo/index.ts"),
   mae: () => import("../plugins/mae/index.ts"),
   lion: () => import("../plugins/lion/index.ts"),

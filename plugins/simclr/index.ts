@@ -54,7 +54,7 @@ export default definePlugin(
 
       hooks.loss.tap(name, (losses, step) => {
         const own: Projections = {
-          z: l2Normalize(step.apply(projector, student, step.output(pass).clsToken!)),
+          z: l2Normalize(step.apply(projector, student, step.output(pass).clsToken)),
           origins: step.value(origins) as Tensor2D,
         };
         const all: Projections = { z: step.batch.gather(own.z), origins: step.batch.gather(own.origins) };

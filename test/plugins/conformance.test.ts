@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import cosineRelation from "../../examples/cosine-relation.ts";
 import { PluginTester } from "../../core/testing/plugin-tester.ts";
+import byol from "../../plugins/byol/index.ts";
 import channelRelation from "../../plugins/channel-relation/index.ts";
 import dino from "../../plugins/dino/index.ts";
 import ibot from "../../plugins/ibot/index.ts";
@@ -64,12 +65,25 @@ PluginTester.run(patchKernelAlignment, {
   ],
   invalid: [{ options: { overlapSide: { local: 1 } }, path: "overlapSide.local" }],
   // The mean over the pairs that overlap, of which halves of a batch have different numbers.
+  batchStatistics: true,
+});
+
 PluginTester.run(simclr, {
   valid: [
     { hiddenDim: 16, outDim: 8 },
     { hiddenDim: 12, outDim: 4, headLayers: 3, temperature: 0.5, weight: 2 },
   ],
   invalid: [{ options: { temperature: 0 }, path: "temperature" }],
+  batchSize: 4,
+  batchStatistics: true,
+});
+
+PluginTester.run(byol, {
+  valid: [
+    { hiddenDim: 16, outDim: 8 },
+    { hiddenDim: 12, outDim: 4, weight: 2 },
+  ],
+  invalid: [{ options: { outDim: 0 }, path: "outDim" }],
   batchSize: 4,
   batchStatistics: true,
 });
