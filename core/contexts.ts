@@ -394,7 +394,10 @@ export interface LossContext extends StepContext {
 export interface LossSink {
   /** Adds `weight * value` to the total. The weight is a number or a schedule. */
   add(name: string, weight: number | ScheduleHandle, value: Tensor): void;
-  /** A probe learns from the features without teaching the backbone: its outputs carry no gradient. */
+  /**
+   * A probe learns from the features without teaching the backbone: its outputs carry no gradient. Its weights are
+   * trained on `weight * value`, which is no part of the total, nor their gradients of the norm that is logged.
+   */
   addProbe(name: string, weight: number | ScheduleHandle, value: (context: LossContext) => Tensor): void;
   /** A value to look at, not to train on: scalars are logged, others are outputs of the program only. */
   metric(name: string, value: Tensor): void;

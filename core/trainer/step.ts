@@ -51,12 +51,27 @@ export interface StepParts extends ForwardParts {
 /** Output names of a step program. */
 export const stepOutputs = {
   finite: "finite",
+  /** Without the probes, as are the norm and the gradients. */
   total: "loss",
   term: (name: string) => `loss/${name}`,
   metric: (name: string) => `metric/${name}`,
   gradientNorm: "gradNorm",
   gradient: (parameter: string) => `gradient/${parameter}`,
+  probeGradient: (parameter: string) => `probeGradient/${parameter}`,
 };
+
+/** A value and its gradient to each trainable weight; none where the weight has no part in it. */
+interface Differentiated {
+  readonly value: tf.Scalar;
+  readonly grads: readonly (tf.Tensor | undefined)[];
+}
+
+/** A weight's gradient over the micro-batches so far. */
+interface Summed extends Pick<ParameterGradient, "parameter" | "gradient"> {
+  readonly squaredNorm: tf.Scalar;
+  /** Whether the loss has a part in it, or probes alone. */
+  readonly ofLoss: boolean;
+}
 
 export function traceStep(parts: StepParts, kind: StepKind, variant: Variant): Trace {
   return TraceContext.trace(parts.declarations, parts.state, variant, (context) =>
@@ -70,8 +85,11 @@ class StepTrace {
   private readonly context: TraceContext;
   private readonly tracer: Tracer;
   private readonly forward: ForwardTrace;
-  /** Names of the loss terms. */
+  /** Of the student, in the order of `state.trainable`. */
+  private readonly weights: tf.Tensor[];
+  /** Names of the loss terms, the probes' too. */
   private readonly terms = new Set<string>();
+  private readonly probes: Differentiated[] = [];
 
   constructor(parts: StepParts, kind: StepKind, context: TraceContext) {
     this.parts = parts;
@@ -79,45 +97,48 @@ class StepTrace {
     this.context = context;
     this.tracer = context.tracer;
     this.forward = new ForwardTrace(parts, context);
+    this.weights = parts.state.trainable.map(({ variable }) => context.tracer.read(variable));
   }
 
   run(): void {
-    const { state, declarations } = this.parts;
+    const { declarations } = this.parts;
     const passes = [...declarations.passes.values()].filter((pass) => this.forward.isActive(pass));
     const learning = passes.filter((pass) => pass.network.name === STUDENT);
     for (const { views } of passes) this.forward.pixels(views.group);
     // Nothing learns from the other networks, so they run before the tape is on.
     this.forward.runPasses(passes.filter((pass) => pass.network.name !== STUDENT));
 
-    const weights = state.trainable.map(({ variable }) => this.tracer.read(variable));
-    const learn = () => {
+    const loss = this.differentiate(() => {
       this.forward.runPasses(learning);
       return this.loss();
-    };
-    // A weight that the loss does not reach has no gradient and is not updated.
-    const { value: total, grads } = tf.engine().gradients(learn, weights, undefined, true);
-    this.write(total as tf.Scalar, grads as (tf.Tensor | undefined)[]);
+    });
+    this.write(loss);
+  }
+
+  /** A weight that the value does not depend on has no gradient, and is not updated. */
+  private differentiate(value: () => tf.Scalar): Differentiated {
+    return tf.engine().gradients(value, this.weights, undefined, true) as unknown as Differentiated;
   }
 
   // --- loss ------------------------------------------------------------------------------------------------
 
-  /** The weighted sum of all terms. */
+  /** The weighted sum of all terms but the probes', which are learned apart. */
   private loss(): tf.Scalar {
     const { hooks } = this.parts;
     const context = this.lossContext(this.forward.output);
     const terms: tf.Tensor[] = [];
-    const term = (name: string, weight: number | ScheduleHandle, value: tf.Tensor) => {
+    const weighted = (name: string, weight: number | ScheduleHandle, value: tf.Tensor): tf.Tensor => {
       const plugin = pluginOf(currentScope());
       const full = name === plugin ? name : `${plugin}.${name}`;
       if (this.terms.has(full)) throw errors.lossDuplicate(plugin, full);
       if (value.rank !== 0) throw errors.lossNotScalar(plugin, full, value.shape);
       this.terms.add(full);
       this.tracer.output(stepOutputs.term(full), value);
-      terms.push(tf.mul(value, typeof weight === "number" ? weight : this.context.value(weight)));
+      return tf.mul(value, typeof weight === "number" ? weight : this.context.value(weight));
     };
     const sink: LossSink = {
-      add: term,
-      addProbe: (name, weight, value) => term(name, weight, value(this.probeContext())),
+      add: (name, weight, value) => void terms.push(weighted(name, weight, value)),
+      addProbe: (name, weight, value) => this.probe(() => weighted(name, weight, value(this.probeContext()))),
       metric: (name, value) =>
         this.tracer.output(stepOutputs.metric(`${pluginOf(currentScope())}.${name}`), value),
     };
@@ -125,7 +146,23 @@ class StepTrace {
     if (terms.length === 0) throw errors.noLoss();
     const total = tf.addN(terms) as tf.Scalar;
     this.tracer.output(stepOutputs.total, total);
+    return this.shareOf(total);
+  }
+
+  /** What a micro-batch adds to the update's mean. */
+  private shareOf(total: tf.Tensor): tf.Scalar {
     return tf.div(total, this.parts.accumulation) as tf.Scalar;
+  }
+
+  /** Differentiated by itself, inside the loss's tape: total, gradients and norm of the loss are the method's alone. */
+  private probe(term: () => tf.Tensor): void {
+    const { value, grads } = this.differentiate(() => this.shareOf(term()));
+    const keep = <T extends tf.Tensor>(key: string | number, tensor: T) =>
+      this.context.remember(`probe ${this.probes.length}/${key}`, () => tensor);
+    this.probes.push({
+      value: keep("value", value),
+      grads: grads.map((gradient, i) => gradient && keep(i, gradient)),
+    });
   }
 
   /** What a probe sees: nothing in it carries a gradient to the backbone. */
@@ -164,38 +201,38 @@ class StepTrace {
   // --- writes ----------------------------------------------------------------------------------------------
 
   /** Everything that changes state, behind one gate: a loss or gradient that is not finite changes nothing. */
-  private write(total: tf.Scalar, grads: readonly (tf.Tensor | undefined)[]): void {
+  private write(loss: Differentiated): void {
     const { state, accumulators, accumulation } = this.parts;
+    if (loss.grads.every((gradient) => gradient === undefined)) throw errors.lossUnreached([...this.terms]);
     const present = state.trainable.flatMap((parameter, i) => {
-      const gradient = grads[i];
-      return gradient ? [{ parameter, gradient }] : [];
-    });
-    if (present.length === 0) throw errors.lossUnreached([...this.terms]);
-    if (this.parts.outputGradients) {
-      for (const { parameter, gradient } of present) {
-        this.tracer.output(stepOutputs.gradient(parameter.name), gradient);
+      const { name } = parameter;
+      const own = loss.grads[i];
+      const ofProbes = this.probes.flatMap(({ grads }) => grads[i] ?? []);
+      if (this.parts.outputGradients) {
+        if (own) this.tracer.output(stepOutputs.gradient(name), own);
+        if (ofProbes.length > 0) this.tracer.output(stepOutputs.probeGradient(name), tf.addN(ofProbes));
       }
-    }
-    const gradients =
-      accumulation > 1
-        ? present.map(({ parameter, gradient }) => {
-            const sum = this.tracer.read(accumulators.get(parameter.name)!);
-            return { parameter, gradient: tf.add(sum, gradient) };
-          })
-        : present;
-    const squaredNorms = gradients.map(({ gradient }) => squaredNorm(gradient));
-    const allSquared = tf.addN(squaredNorms);
-    const finite = tf.isFinite(tf.add(total, allSquared));
+      const all = own ? [own, ...ofProbes] : ofProbes;
+      if (all.length === 0) return [];
+      let gradient = all.length === 1 ? all[0]! : tf.addN(all);
+      if (accumulation > 1) gradient = tf.add(this.tracer.read(accumulators.get(name)!), gradient);
+      return [{ parameter, gradient, squaredNorm: squaredNorm(gradient), ofLoss: own !== undefined }];
+    });
+    const squared = (ofLoss: boolean) =>
+      present.filter((one) => one.ofLoss === ofLoss).map((one) => one.squaredNorm);
+    const lossSquared = tf.addN(squared(true));
+    const probes = [...this.probes.map(({ value }) => value), ...squared(false)];
+    const finite = tf.isFinite(tf.addN([loss.value, lossSquared, ...probes]));
     this.tracer.output(stepOutputs.finite, tf.cast(finite, "float32"));
-    this.tracer.output(stepOutputs.gradientNorm, tf.sqrt(allSquared));
+    this.tracer.output(stepOutputs.gradientNorm, tf.sqrt(lossSquared));
 
     this.tracer.when(finite, () => {
       if (this.kind === "accumulate") {
-        for (const { parameter, gradient } of gradients) {
+        for (const { parameter, gradient } of present) {
           this.tracer.assign(accumulators.get(parameter.name)!, gradient);
         }
       } else {
-        this.optimize(gradients, squaredNorms);
+        this.optimize(present);
         this.follow();
         this.updateBuffers();
       }
@@ -204,19 +241,16 @@ class StepTrace {
     });
   }
 
-  private optimize(
-    gradients: readonly Pick<ParameterGradient, "parameter" | "gradient">[],
-    squaredNorms: readonly tf.Scalar[],
-  ): void {
+  private optimize(gradients: readonly Summed[]): void {
     const { state, schedules, clipGrad, accumulation, accumulators } = this.parts;
     const scalar = (value: ScheduleHandle | number) =>
       typeof value === "number" ? tf.scalar(value) : (this.context.value(value) as tf.Scalar);
-    const own = gradients.map(({ parameter, gradient }, i): ParameterGradient => {
+    const own = gradients.map(({ parameter, gradient, squaredNorm }): ParameterGradient => {
       const { lr = schedules.lr, weightDecay = schedules.weightDecay } = parameter.group ?? {};
       const clip = parameter.group?.clipGrad ?? clipGrad;
       return {
         parameter,
-        gradient: clip > 0 ? clipByNorm(gradient, squaredNorms[i]!, clip) : gradient,
+        gradient: clip > 0 ? clipByNorm(gradient, squaredNorm, clip) : gradient,
         lr: scalar(lr),
         weightDecay: scalar(weightDecay),
       };

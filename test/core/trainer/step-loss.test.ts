@@ -13,6 +13,7 @@ import {
   plugin,
   tinyBatch,
   tinyTraining,
+  valuesOf,
 } from "./tiny.ts";
 
 const ones = { kind: "ones" } as const;
@@ -79,8 +80,9 @@ describe("inside the step,", () => {
   });
 
   describe("a probe", () => {
-    it("trains its own weights and gives the backbone no gradient, not through relations either", async () => {
-      const probe = plugin("probe", (hooks, name) => {
+    /** Reads all that a pass gives, and a relation; `scale` multiplies its value. */
+    const probe = (scale = 1) =>
+      plugin("probe", (hooks, name) => {
         hooks.setup.tap(name, (setup) => {
           setup.network("teacher");
           const pass = setup.pass({
@@ -100,22 +102,50 @@ describe("inside the step,", () => {
               const features = [clsToken, patchTokens, patchTokensNormed, normed, output(pass).block(0)];
               const meanSquare = (x: tf.Tensor) => tf.mean(tf.square(x));
               const own = features.map((feature) => meanSquare(tf.mul(feature, read(weight))));
-              return tf.addN([...own, crossView("own", (_, student) => meanSquare(student))]);
+              const relation = crossView("own", (_, student) => meanSquare(student));
+              return tf.mul(tf.addN([...own, relation]), scale);
             });
           });
         });
       });
-      const gradientsWith = async (plugins: Parameters<typeof tinyTraining>[1]) => {
-        const own = await makeEngine("eager on cpu");
-        const outputs = await outputsOf(await tinyTraining(own, plugins));
-        own.close();
-        return new Map(Object.entries(outputs).filter(([name]) => name.startsWith("gradient/")));
-      };
-      const alone = await gradientsWith([learnsOnes]);
-      const beside = await gradientsWith([learnsOnes, probe]);
-      assert.ok(distance(beside.get("gradient/probe.weight")!, new Float32Array(32)) > 1e-3);
-      for (const [name, values] of alone) assert.ok(distance(beside.get(name)!, values) < 1e-6, name);
-      assert.equal(beside.size, alone.size + 1);
+    const outputsWith = async (plugins: Parameters<typeof tinyTraining>[1]) => {
+      const own = await makeEngine("eager on cpu");
+      const outputs = await outputsOf(await tinyTraining(own, plugins));
+      own.close();
+      return outputs;
+    };
+
+    it("gives the backbone no gradient, not through relations either, and leaves all figures as they are", async () => {
+      const alone = await outputsWith([learnsOnes]);
+      const { ["loss/probe"]: loss, ["probeGradient/probe.weight"]: gradient, ...rest } = await outputsWith([learnsOnes, probe()]); // prettier-ignore
+      assert.ok(loss![0]! > 1, `the probe's loss is ${loss![0]}`);
+      assert.ok(distance(gradient!, new Float32Array(32)) > 1e-3, "it has no gradient");
+      assert.deepEqual(rest, alone);
+      assert.ok("loss" in alone && "gradNorm" in alone, "the figures compared have the loss and the norm");
+    });
+
+    it("trains its own weights", async () => {
+      const training = await tinyTraining(engine, [learnsOnes, probe()]);
+      const losses: number[] = [];
+      for (let step = 0; step < 3; step++) {
+        const { scalars } = await training.step("train", tinyBatch(training), at(0));
+        losses.push(scalars["loss/probe"]!);
+      }
+      assert.ok(losses[0]! > losses[1]! && losses[1]! > losses[2]!, losses.join(" "));
+    });
+
+    it("that is not finite changes nothing", async () => {
+      const training = await tinyTraining(engine, [learnsOnes, probe(Infinity)]);
+      const before = new Map([...(await valuesOf(training))].map(([name, v]) => [name, v.slice()]));
+      const { finite, scalars } = await training.step("train", tinyBatch(training), at(0));
+      assert.equal(finite, false);
+      assert.ok(Number.isFinite(scalars["loss"]), "the loss is the method's");
+      for (const [name, values] of await valuesOf(training)) assert.equal(distance(values, before.get(name)!), 0, name); // prettier-ignore
+    });
+
+    it("is no loss to train on", async () => {
+      const training = await tinyTraining(engine, [probe()]);
+      await assert.rejects(training.step("train", tinyBatch(training), at(0)), coded("NO_LOSS"));
     });
   });
 });
