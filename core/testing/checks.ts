@@ -25,6 +25,8 @@ export interface Subject {
   readonly method: readonly PluginUse[];
   readonly views: readonly ViewGroupSpec[];
   readonly batchSize: number;
+  /** Number of classes, where images are labelled. */
+  readonly labels?: number;
   /** It normalises with the batch at hand: two halves of a batch are not the whole. */
   readonly batchStatistics: boolean;
 }
@@ -65,6 +67,10 @@ const make = (
   options: TinyOptions = {},
 ): Promise<Training> =>
   tinyTraining(engine, method, { views, run: { batchSize, globalBatchSize: batchSize }, ...options });
+  { method, views, labels }: Subject,
+  { run, ...options }: TinyOptions = {},
+): Promise<Training> =>
+  tinyTraining(engine, method, { views, run: { numClasses: labels, ...run }, ...options });
 
 const sizeOf = (values: ArrayLike<number>) => distance(values, new Float32Array(values.length));
 

@@ -24,6 +24,8 @@ export interface PluginCases<O> {
   readonly invalid: readonly { readonly options: unknown; readonly path: string }[];
   /** Plugins that train beside it, where it has no loss of its own. */
   readonly beside?: readonly PluginUse[];
+  /** Classes that the images are labelled with (default: there are no labels). */
+  readonly labels?: number;
   /** What the networks see (default: two global views of 2 x 2 patches and two local ones of 1). */
   readonly views?: readonly ViewGroupSpec[];
   /** Samples of a batch (default 2). More, where they are compared or normalised with each other. */
@@ -61,6 +63,7 @@ export const PluginTester = {
       method: [plugin(deepFreeze(structuredClone(options)) as object), ...beside],
       views,
       batchSize,
+      labels: cases.labels,
       batchStatistics: cases.batchStatistics ?? false,
     });
     describe(`plugin ${manifest.name}`, () => {

@@ -112,7 +112,7 @@ export async function tinyTraining(
   return training;
 }
 
-/** Random pixels, and random crops of a picture of 64 x 64; each `key` its own. */
+/** Random pixels, random crops of a picture of 64 x 64, and a label where the run has classes; each `key` its own. */
 export function tinyBatch({ declarations: { run, views } }: Training, key = 0): ViewBatch {
   const random = new Random(run.seed, "test batch", key);
   const rows = ({ count }: ViewGroupSpec) => count * run.batchSize;
@@ -139,7 +139,9 @@ export function tinyBatch({ declarations: { run, views } }: Training, key = 0): 
     indices: Int32Array.from({ length: run.batchSize }, (_, i) => i + 10 * key),
     pixels: new Map(pixels),
     rects: new Map(rects),
-    labels: new Int32Array(run.batchSize).fill(-1),
+    labels: new Int32Array(run.batchSize).map(() =>
+      run.numClasses === undefined ? -1 : random.integer(0, run.numClasses - 1),
+    ),
     replaced: [],
   };
 }
