@@ -187,16 +187,19 @@ class StepTrace {
   }
 
   /** A pass's output without its gradient. */
-  private readonly detached = (pass: Pass): BackboneOutput =>
-    new Proxy(this.forward.output(pass), {
-      get: (target, property) => {
-        const value: unknown = Reflect.get(target, property, target);
+  private readonly detached = (pass: Pass): BackboneOutput => {
+    const output = this.forward.output(pass);
+    // Around an empty object: a proxy gives constant properties of its own target only as they are.
+    return new Proxy(Object.create(output) as BackboneOutput, {
+      get: (_, property) => {
+        const value: unknown = Reflect.get(output, property, output);
         if (value instanceof tf.Tensor) return stopGradient(value);
-        if (property === "block") return (index: number) => stopGradient(target.block(index));
-        if (property === "norm") return (rows: tf.Tensor2D) => stopGradient(target.norm(rows));
+        if (property === "block") return (index: number) => stopGradient(output.block(index));
+        if (property === "norm") return (rows: tf.Tensor2D) => stopGradient(output.norm(rows));
         return value;
       },
     });
+  };
 
   // --- writes ----------------------------------------------------------------------------------------------
 
