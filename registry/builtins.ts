@@ -12,6 +12,8 @@ export const builtins: Readonly<Record<string, () => Promise<{ readonly default:
   byol: () => import("../plugins/byol/index.ts"),
   koleo: () => import("../plugins/koleo/index.ts"),
   mae: () => import("../plugins/mae/index.ts"),
+  "sinkhorn-knopp": () => import("../plugins/sinkhorn-knopp/index.ts"),
+  "online-probe": () => import("../plugins/online-probe/index.ts"),
   lion: () => import("../plugins/lion/index.ts"),
 };
 

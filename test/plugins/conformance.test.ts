@@ -15,6 +15,9 @@ import multiCrop from "../../plugins/multi-crop/index.ts";
 import patchKernelAlignment from "../../plugins/patch-kernel-alignment/index.ts";
 import pixelRelation from "../../plugins/pixel-relation/index.ts";
 import simclr from "../../plugins/simclr/index.ts";
+import onlineProbe from "../../plugins/online-probe/index.ts";
+import pixelRelation from "../../plugins/pixel-relation/index.ts";
+import sinkhornKnopp from "../../plugins/sinkhorn-knopp/index.ts";
 import { builtins } from "../../registry/builtins.ts";
 import loss from "../../templates/loss/index.ts";
 import relation from "../../templates/relation/index.ts";
@@ -115,6 +118,20 @@ PluginTester.run(lion, {
   valid: [{}, { beta1: 0, decayBiases: true }],
   invalid: [{ options: { beta2: 1 }, path: "beta2" }],
   beside: [learnsOnes],
+});
+
+PluginTester.run(sinkhornKnopp, {
+  valid: [{}, { iterations: 1 }],
+  invalid: [{ options: { iterations: 0 }, path: "iterations" }],
+  beside: [dino(head), ibot({ ...head, maskRatio: 0.5, maskRatioVariation: 0, maskShape: "random" })],
+  batchStatistics: true,
+});
+
+PluginTester.run(onlineProbe, {
+  valid: [{}, { features: "cls+mean", network: "teacher", weightDecay: 0.1 }],
+  invalid: [{ options: { lr: 0 }, path: "lr" }],
+  beside: [learnsOnes],
+  labels: 3,
 });
 
 for (const [kind, plugin] of Object.entries({ relation, loss })) {

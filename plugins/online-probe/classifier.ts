@@ -1,0 +1,26 @@
+/** What a classifier of labelled samples learns from, and how often it is right. */
+import { float32, softmaxCrossEntropy, tf, type Tensor1D, type Tensor2D } from "../../core/plugin.ts";
+
+/**
+ * Over the labelled samples, those with y_i >= 0, of which there are n:
+ *
+ *   loss = -1/n sum_i log softmax(logits_i)_{y_i},   accuracy = 1/n sum_i [argmax_c logits_ic = y_i]
+ *
+ * Both are 0 where there are none.
+ *
+ * @param logits [B, C]
+ * @param labels [B] int32 in 0 … C - 1, or -1
+ */
+export function classify(logits: Tensor2D, labels: Tensor1D): { loss: tf.Scalar; accuracy: tf.Scalar } {
+  return float32(() => {
+    const labelled = tf.cast(tf.greaterEqual(labels, 0), "float32");
+    const count = tf.maximum(tf.sum(labelled), 1);
+    const mean = (ofSamples: tf.Tensor) => tf.div(tf.sum(tf.mul(ofSamples, labelled)), count) as tf.Scalar;
+    const classes = tf.oneHot(tf.maximum(labels, tf.scalar(0, "int32")), logits.shape[1]);
+    const right = tf.equal(tf.argMax(logits, 1), labels);
+    return {
+      loss: mean(softmaxCrossEntropy(tf.cast(classes, "float32"), logits)),
+      accuracy: mean(tf.cast(right, "float32")),
+    };
+  });
+}
