@@ -246,6 +246,29 @@ describe("PluginTester", () => {
     await failing(loose as unknown as typeof own, [], /does not know/);
   });
 
+  it("labels the images where it is told how many classes there are", async () => {
+    let classes: number | undefined;
+    const drawn = new Set<number>();
+    const reads = definePlugin(
+      { name: "reads", api: "^1", summary: "made by a test", options: z.strictObject({}) },
+      (hooks, { name }) => {
+        hooks.setup.tap(name, ({ run }) => {
+          classes = run.numClasses;
+        });
+        hooks.loss.tap(name, (_, { labels }) => labels.dataSync().forEach((label) => drawn.add(label)));
+      },
+    );
+    for (const labels of [undefined, 3]) {
+      const cases = { valid: [{}], invalid: [], beside: [sound], labels };
+      const tests = declared(() => PluginTester.run(reads, cases));
+      drawn.clear();
+      await tests.get(`plugin reads | with {} | ${checks[0]!.title}`)!();
+      assert.equal(classes, labels);
+      const possible = labels === undefined ? [-1] : [0, 1, 2];
+      assert.deepEqual([...drawn].sort(), possible);
+    }
+  });
+
   it("refuses to test nothing, or the same twice", () => {
     const run = (cases: Parameters<typeof PluginTester.run>[1]) => () =>
       declared(() => PluginTester.run(own, cases));

@@ -75,7 +75,7 @@ for (const kind of ["captured", "eager on cpu"] as const) {
       const settings = { lr: 1, weightDecay: 10, clipGrad: 1e-3 };
       const probe = onlineProbe({ features, lr: 0.02, weightDecay: 0.5 });
       const training = await tinyTraining(engine, [givesFeatures, probe], { run, settings });
-      const steps = [];
+      const steps: Awaited<ReturnType<typeof outputsOf>>[] = [];
       for (const step of [0, 1, 2])
         steps.push(await outputsOf(training, step, labelled(tinyBatch(training, step), [2, 0, -1, 2])));
       const figures = (name: string) => steps.map((outputs) => outputs[name]![0]!);
