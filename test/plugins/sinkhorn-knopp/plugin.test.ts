@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import * as tf from "@tensorflow/tfjs-core";
 import type { Engine } from "../../../core/engine/engine.ts";
+import { CENTERING } from "../../../core/plugin.ts";
 import dino from "../../../plugins/dino/index.ts";
 import ibot from "../../../plugins/ibot/index.ts";
-import { CENTERING } from "../../../core/plugin.ts";
 import sinkhorn from "../../../plugins/sinkhorn-knopp/index.ts";
 import { sinkhornKnopp } from "../../../plugins/sinkhorn-knopp/sinkhorn.ts";
 import {
