@@ -203,6 +203,7 @@ export const errors = {
       `plugin "${plugin}" wants a token of each patch, and the backbone merges ` +
       `${stem.rows} x ${stem.columns} patches into ${grid.rows} x ${grid.columns}`,
     fix: `use a backbone that keeps its patches, such as vit-small, or remove "${plugin}"`,
+  })),
   labelsMissing: coded("LABELS_MISSING", (plugin: string) => ({
     message: `plugin "${plugin}" learns from labels, and the images have none`,
     fix: `put the images of each class into a folder of its own, or remove "${plugin}" from the config`,

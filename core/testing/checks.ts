@@ -63,14 +63,12 @@ async function onEngine<T>(kind: "captured" | "eager", use: (engine: Engine) => 
 
 const make = (
   engine: Engine,
-  { method, views, batchSize }: Subject,
-  options: TinyOptions = {},
-): Promise<Training> =>
-  tinyTraining(engine, method, { views, run: { batchSize, globalBatchSize: batchSize }, ...options });
-  { method, views, labels }: Subject,
+  { method, views, batchSize, labels }: Subject,
   { run, ...options }: TinyOptions = {},
-): Promise<Training> =>
-  tinyTraining(engine, method, { views, run: { numClasses: labels, ...run }, ...options });
+): Promise<Training> => {
+  const own = { batchSize, globalBatchSize: batchSize, numClasses: labels, ...run };
+  return tinyTraining(engine, method, { views, run: own, ...options });
+};
 
 const sizeOf = (values: ArrayLike<number>) => distance(values, new Float32Array(values.length));
 

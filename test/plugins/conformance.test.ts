@@ -16,7 +16,6 @@ import patchKernelAlignment from "../../plugins/patch-kernel-alignment/index.ts"
 import pixelRelation from "../../plugins/pixel-relation/index.ts";
 import simclr from "../../plugins/simclr/index.ts";
 import onlineProbe from "../../plugins/online-probe/index.ts";
-import pixelRelation from "../../plugins/pixel-relation/index.ts";
 import sinkhornKnopp from "../../plugins/sinkhorn-knopp/index.ts";
 import { builtins } from "../../registry/builtins.ts";
 import loss from "../../templates/loss/index.ts";
