@@ -196,9 +196,9 @@ export interface SamplerContext {
 export interface SetupContext {
   readonly run: RunInfo;
   readonly backbone: Backbone;
-  /** Every view group, in order. */
+  /** The view groups that methods learn from, in order: all but auxiliary ones. */
   readonly views: readonly ViewGroupSpec[];
-  /** The group of that name. Throws VIEW_GROUP_MISSING. */
+  /** The group of that name, auxiliary or not. Throws VIEW_GROUP_MISSING. */
   viewGroup(name: string): ViewGroupSpec;
   /** `student`, `teacher` (an EMA of it) or a network that follows another. */
   network(name: "student" | "teacher"): Network;

@@ -16,6 +16,11 @@ export interface ViewGroupSpec {
   readonly flip: number;
   /** Same rectangles and flips as this group of the same count, at another size; own ranges are not used. */
   readonly sameCropAs?: string;
+  /**
+   * Only for plugins that ask for it by name: no method takes it for a view to learn from, and its passes are asked for
+   * no relations.
+   */
+  readonly auxiliary?: boolean;
 }
 
 /** A checked view group; `cropsOf` is the spec whose name and ranges decide the rectangles. */
@@ -24,6 +29,11 @@ export interface ViewGroup {
   readonly count: number;
   readonly size: number;
   readonly cropsOf: ViewGroupSpec;
+}
+
+/** Those that methods learn from. */
+export function learningViews(specs: readonly ViewGroupSpec[]): readonly ViewGroupSpec[] {
+  return specs.filter(({ auxiliary = false }) => !auxiliary);
 }
 
 /** @throws VIEW_GROUP_INVALID, naming the group and what is wrong with it. */

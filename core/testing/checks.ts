@@ -224,7 +224,7 @@ export const checks: readonly Check[] = [
             run: { batchSize: 2, globalBatchSize: 4 },
             settings: { accumulation: 2 },
           });
-          const half = (from: number) => partOf(batch, whole.declarations.views, 4, from, from + 2);
+          const half = (from: number) => partOf(batch, whole.declarations.viewGroups, 4, from, from + 2);
           await halves.step("accumulate", half(0), at(6));
           await halves.step("apply", half(2), at(6));
           const got = await valuesOf(halves);

@@ -6,6 +6,7 @@ import type { RunInfo, ViewGroupSpec } from "../contexts.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { openEmoji } from "../data/emoji.ts";
 import { openImageFolder } from "../data/image-folder.ts";
+import { learningViews } from "../data/view-group.ts";
 import { ViewPipeline, type ViewBatch } from "../data/pipeline.ts";
 import { createEngine } from "../engine/create-engine.ts";
 import type { Engine } from "../engine/engine.ts";
@@ -80,7 +81,7 @@ export async function assemble(
     asPlugin(name, "services", () => parts?.services?.(container));
   }
   const views = hooks.views.call([]);
-  if (views.length === 0) throw errors.noViews();
+  if (learningViews(views).length === 0) throw errors.noViews();
 
   const dataset = container.get(DATASET);
   const stepsPerEpoch = Math.floor(dataset.size / train.batchSize);
@@ -168,6 +169,6 @@ function makeBackbone(
   { backbone, data }: ResolvedConfig,
   views: readonly ViewGroupSpec[],
 ): VisionTransformer {
-  const { imageSize = views[0]!.size, ...sizes } = backbone;
+  const { imageSize = learningViews(views)[0]!.size, ...sizes } = backbone;
   return new VisionTransformer({ ...sizes, imageSize, channels: data.channels });
 }

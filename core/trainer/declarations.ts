@@ -29,6 +29,7 @@ import type {
   VariableOptions,
   ViewGroupSpec,
 } from "../contexts.ts";
+import { learningViews } from "../data/view-group.ts";
 import { errors } from "../errors.ts";
 import { currentScope, pluginOf } from "../scopes.ts";
 import type { Services, Token } from "../tokens.ts";
@@ -91,6 +92,8 @@ export class Declarations implements SetupContext {
   readonly run: RunInfo;
   readonly backbone: Backbone;
   readonly views: readonly ViewGroupSpec[];
+  /** `views` and the auxiliary ones, in order. */
+  readonly viewGroups: readonly ViewGroupSpec[];
   readonly networks = new Map<string, Network>();
   readonly passes = new Map<string, PassDeclaration>();
   readonly variables = new Map<string, VariableDeclaration>();
@@ -104,21 +107,22 @@ export class Declarations implements SetupContext {
 
   private readonly services: Services;
 
-  constructor(run: RunInfo, backbone: Backbone, views: readonly ViewGroupSpec[], services: Services) {
+  constructor(run: RunInfo, backbone: Backbone, viewGroups: readonly ViewGroupSpec[], services: Services) {
     this.services = services;
     this.run = run;
     this.backbone = backbone;
-    this.views = views;
+    this.viewGroups = viewGroups;
+    this.views = learningViews(viewGroups);
     for (const spec of backbone.parameters()) this.declareParameter("backbone", spec);
   }
 
   viewGroup(name: string): ViewGroupSpec {
-    const group = this.views.find((v) => v.group === name);
+    const group = this.viewGroups.find((v) => v.group === name);
     if (!group)
       throw errors.viewGroupMissing(
         this.plugin(),
         name,
-        this.views.map((v) => v.group),
+        this.viewGroups.map((v) => v.group),
       );
     return group;
   }

@@ -34,7 +34,7 @@ export function traceViews(parts: ForwardParts, variant: Variant): Trace {
   const { declarations, state } = parts;
   return TraceContext.trace(declarations, state, variant, (context) => {
     const forward = new ForwardTrace(parts, context);
-    for (const views of declarations.views) context.tracer.output(views.group, forward.augment(views));
+    for (const views of declarations.viewGroups) context.tracer.output(views.group, forward.augment(views));
   });
 }
 
@@ -130,7 +130,7 @@ export class ForwardTrace {
 
   private relate(pass: PassDeclaration, inPass: PassContext): void {
     const { hooks } = this.parts;
-    if (hooks.relation.taps.length === 0 || !pass.patches || pass.own) return;
+    if (hooks.relation.taps.length === 0 || !pass.patches || pass.own || pass.views.auxiliary) return;
     const output = this.output(pass);
     const context = Object.assign(Object.create(inPass) as PassContext, {
       output,

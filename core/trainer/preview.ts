@@ -16,7 +16,7 @@ export async function sampleViews(assembly: Assembly, count: number): Promise<Vi
   const feeds = training.feeds(batch, start);
   const program = await training.engine.program("views", training.traceViews(feeds));
   const augmented = await program.run(feeds);
-  const groups = training.declarations.views.map((spec) => ({
+  const groups = training.declarations.viewGroups.map((spec) => ({
     ...spec,
     grid: training.declarations.backbone.grid(spec.size),
     mask: training.maskCells(spec.group, batch, start),
@@ -29,11 +29,11 @@ export async function sampleViews(assembly: Assembly, count: number): Promise<Vi
       const source = await decode(item.path, { channels, background });
       const boxes: Box[] = [];
       const views: ViewSample["views"][number][] = [];
-      for (const { group, count: viewCount, size, grid, mask } of groups) {
+      for (const { group, count: viewCount, size, auxiliary, grid, mask } of groups) {
         for (let view = 0; view < viewCount; view++) {
           const row = view * run.batchSize + b;
           const kind = group === "local" ? "local" : "global";
-          boxes.push(boxOf(kind, cropOf(batch, group, row), source));
+          if (!auxiliary) boxes.push(boxOf(kind, cropOf(batch, group, row), source));
           const imageSize = size * size * channels;
           const values = (augmented[group] as Float32Array).subarray(row * imageSize, (row + 1) * imageSize);
           views.push({

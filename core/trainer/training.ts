@@ -291,14 +291,16 @@ function declareCopies(declarations: Declarations): ReadonlyMap<string, Schedule
 
 /**
  * Relations compare patch tokens: every view group's student pass gives them, and the teacher's passes that there are, or
- * one of the first group. Passes that masking leaves alone are not compared.
+ * one of the first group. Passes that masking leaves alone, and those of auxiliary views, are not compared.
  */
 function readPatchesForRelations(declarations: Declarations): void {
   const outputs = { patches: true };
   const [student, teacher] = [STUDENT, TEACHER].map((name) =>
     declarations.network(name as typeof STUDENT | typeof TEACHER),
   ) as [Network, Network];
-  const taught = [...declarations.passes.values()].filter((p) => p.network === teacher && !p.unmasked);
+  const taught = [...declarations.passes.values()].filter(
+    ({ network, unmasked, views }) => network === teacher && !unmasked && !views.auxiliary,
+  );
   const groups = taught.length > 0 ? taught.map(({ views }) => views) : declarations.views.slice(0, 1);
   for (const { group } of groups) declarations.pass({ network: teacher, views: group, outputs });
   for (const { group } of declarations.views) declarations.pass({ network: student, views: group, outputs });

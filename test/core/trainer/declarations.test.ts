@@ -31,6 +31,20 @@ describe("views and passes", () => {
     );
   });
 
+  it("lists the views that methods learn from, and finds auxiliary ones by their name alone", () => {
+    const large = { ...globalViews, group: "large", size: 32, sameCropAs: "global", auxiliary: true };
+    const setup = declarations([large, globalViews, localViews]);
+    assert.deepEqual(setup.views, [globalViews, localViews]);
+    assert.deepEqual(setup.viewGroups, [large, globalViews, localViews]);
+    assert.equal(setup.viewGroup("large"), large);
+    const { views, grid } = setup.pass({ network: setup.network("student"), views: "large", outputs: {} });
+    assert.deepEqual([views, grid.rows], [large, 4]);
+    assert.throws(
+      () => within("acme", () => setup.viewGroup("huge")),
+      coded("VIEW_GROUP_MISSING", '"acme"', "large, global, local"),
+    );
+  });
+
   it("refuses views that the backbone's patches do not tile", () => {
     const setup = declarations([{ ...globalViews, size: 20 }]);
     assert.throws(

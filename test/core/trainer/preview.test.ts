@@ -8,6 +8,7 @@ import { sampleViews } from "../../../core/trainer/preview.ts";
 import ibot from "../../../plugins/ibot/index.ts";
 import multiCrop from "../../../plugins/multi-crop/index.ts";
 import { pictureFolder, resolved, tinyConfig, tinyDino, type TinyConfig } from "./runs.ts";
+import { plugin } from "./tiny.ts";
 
 const never = { p: 0 };
 const noColour = { jitter: never, grayscale: never, blur: never, solarise: never };
@@ -21,9 +22,10 @@ describe("sampleViews", () => {
     colour: object,
     use: (assembly: Assembly) => Promise<T>,
     method: PluginUse = tinyDino,
+    more: readonly PluginUse[] = [],
   ): Promise<T> {
     const numbers = { engine: "eager", backend: "cpu", batchSize: 4, ...config.train } as const;
-    const plugins = [multiCrop({ ...crops, colour }), method].map(resolved);
+    const plugins = [multiCrop({ ...crops, colour }), ...more, method].map(resolved);
     const assembly = await assemble(tinyConfig({ ...config, train: numbers }), plugins, {
       baseDir: base(),
       checkpoints: "",
@@ -127,6 +129,36 @@ describe("sampleViews", () => {
     assert.ok(
       plain[0]!.views.every(({ mask }) => mask === undefined),
       "nothing is masked without iBOT",
+    );
+  });
+
+  it("shows auxiliary views too, without a box: nobody learns from them", async () => {
+    const large = plugin("large", (hooks, name) => {
+      hooks.views.tap(name, (views) => [
+        { ...views[0]!, group: name, size: 32, sameCropAs: "global", auxiliary: true },
+        ...views,
+      ]);
+    });
+    await withRun(
+      {},
+      {},
+      async (assembly) => {
+        const [sample] = await sampleViews(assembly, 1);
+        const { views, source } = sample!;
+        const names = [1, 2].map((view) => `large ${view}`);
+        assert.deepEqual(views.map(({ name }) => name).slice(0, 3), [...names, "global 1"]);
+        assert.deepEqual([views[0]!.image.width, views[2]!.image.width], [32, 16]);
+        const kinds = ["global", "global", "local", "local", "local"];
+        assert.deepEqual(
+          source.boxes!.map(({ kind }) => kind),
+          kinds,
+        );
+        // The backbone is made for what methods learn from, and evaluated on it.
+        const positions = assembly.training.declarations.variables.get("backbone.pos_embed")!;
+        assert.deepEqual(positions.shape, [1, 5, 32]);
+      },
+      tinyDino,
+      [large],
     );
   });
 

@@ -471,6 +471,28 @@ describe("crossView", () => {
       assert.equal(await valueOf(relate, {}, { more }), await valueOf(relate, {}));
   });
 
+  it("asks no relations of auxiliary views, and no pass over them for relations' sake", async () => {
+    const large = { ...globalViews, group: "large", auxiliary: true };
+    const asked: string[] = [];
+    const relates = plugin("relates", (hooks, name) => {
+      hooks.setup.tap(name, (setup) => {
+        const teacher = setup.network("teacher");
+        setup.pass({ network: teacher, views: "large", outputs: { patches: true } });
+      });
+      hooks.relation.tap(name, (relations, { pass, patchTokens }) => {
+        asked.push(pass.key);
+        relations.addBilinear("known", patchTokens, { axis: "token" });
+      });
+      hooks.loss.tap(name, (losses, { crossView }) => losses.add(name, 1, crossView("known", compare)));
+    });
+    const training = await tinyTraining(engine, [relates], { views: [large, ...views] });
+    const { scalars } = await training.step("train", tinyBatch(training), at(0));
+    assert.ok(Number.isFinite(scalars["loss/relates"]), "the comparison has its views");
+    assert.deepEqual(asked, ["teacher/global", "student/global", "student/local"]);
+    const passes = [...training.declarations.passes.keys()];
+    assert.deepEqual(passes, ["teacher/large", "teacher/global", "student/global", "student/local"]);
+  });
+
   it("refuses a relation that nobody adds, one that is added twice, and a single view", async () => {
     const bad = (relate: (relations: RelationSink, tokens: tf.Tensor3D) => void) =>
       plugin("bad", (hooks, name) => {

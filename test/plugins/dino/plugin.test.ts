@@ -47,6 +47,13 @@ describe("the dino plugin", () => {
     );
   });
 
+  it("takes no auxiliary views for the student's", async () => {
+    const large = { ...globalViews, group: "large", size: 32, auxiliary: true };
+    const training = await tinyTraining(engine, [dino(sizes)], { views: [...views, large] });
+    const { passes } = training.declarations;
+    assert.deepEqual([...passes.keys()], ["teacher/global", "student/global", "student/local"]);
+  });
+
   it("starts at a loss of about log K and multiplies it by its weight", async () => {
     const training = await tinyTraining(engine, [dino({ ...sizes, weight: 1.5, studentTemp: 50 })], {
       views,
