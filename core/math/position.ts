@@ -54,12 +54,18 @@ function bicubic(from: number, to: number): tf.Tensor2D {
 }
 
 /**
- * The [to, from] matrix of one axis, row-major. Output i lies at (i + 0.5) / s - 0.5 with s = (to + 0.1) / from,
- * and takes the four samples around it; those beyond an end count as the end. The identity where to = from.
+ * The [to, from] matrix of one axis, row-major. Output i lies at (i + 0.5) / scale - 0.5, and takes the four samples
+ * around it; those beyond an end count as the end.
+ *
+ * @param scale by default DINO's (to + 0.1) / from, or 1 where to = from; `to / from` is what PyTorch's `interpolate`
+ *   takes when it is given a size
  */
-export function bicubicMatrix(from: number, to: number): Float32Array {
+export function bicubicMatrix(
+  from: number,
+  to: number,
+  scale = to === from ? 1 : (to + 0.1) / from,
+): Float32Array {
   const matrix = new Float64Array(to * from);
-  const scale = to === from ? 1 : (to + 0.1) / from;
   for (let i = 0; i < to; i++) {
     const at = (i + 0.5) / scale - 0.5;
     const first = Math.floor(at) - 1;

@@ -38,6 +38,16 @@ describe("core/math position interpolation", () => {
     assert.deepEqual([...bicubicMatrix(2, 2)], [1, 0, 0, 1]);
   });
 
+  it("takes the scale of the two sizes where it is asked to", () => {
+    // The kernel with A = -0.75 at distances of 1.5 and 0.5; an end stands for what lies beyond it.
+    const [far, near] = [-0.09375, 0.59375];
+    const halves = [
+      [far + near, near, far, 0],
+      [0, far, near, near + far],
+    ].flat();
+    assert.deepEqual([...bicubicMatrix(4, 2, 2 / 4)], halves);
+  });
+
   it("resamples rows and columns on their own", () => {
     const positions = normal<tf.Rank.R3>("positions", [1, 12, 2]);
     const output = interpolatePositions(positions, { rows: 3, columns: 4 }, { rows: 5, columns: 2 });
