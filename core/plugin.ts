@@ -78,6 +78,7 @@ export type { Backbone, BackboneSegment, BackboneSegmentOutput, TokenGrid } from
 export { TransformerBlocks, type TransformerConfig } from "./vit/transformer-blocks.ts";
 export { drawMask, mostMasked, type MaskSpec } from "./data/patch-mask.ts";
 export { MlpHead } from "./heads/mlp-head.ts";
+export { drawMask, maskSampler, mostMasked, type MaskSpec } from "./data/patch-mask.ts";
 export { ProjectionMlp, PrototypeLayer } from "./heads/projection-head.ts";
 export { RelationHeads } from "./heads/relation-head.ts";
 export { AdamW, decaysByDefault } from "./trainer/optimizer.ts";

@@ -1,4 +1,6 @@
 /** Masks over the patches of one view (iBOT, arXiv 2111.07832, section 3.3; blocks of BEiT, arXiv 2106.08254). */
+import type { TokenGrid } from "../backbone.ts";
+import type { SamplerContext } from "../contexts.ts";
 import type { Random } from "../random.ts";
 
 export interface MaskSpec {
@@ -30,6 +32,25 @@ export function drawMask(random: Random, rows: number, columns: number, spec: Ma
   return spec.shape === "block"
     ? drawBlocks(random, rows, columns, target)
     : drawPatches(random, rows * columns, target);
+}
+
+/** For `setup.mask`: [count * B, N], view-major; each view of each sample draws its own mask. */
+export function maskSampler(
+  spec: MaskSpec,
+  count: number,
+  { rows, columns }: Pick<TokenGrid, "rows" | "columns">,
+): (context: SamplerContext) => Uint8Array {
+  const patches = rows * columns;
+  return ({ indices, random }) => {
+    const cells = new Uint8Array(count * indices.length * patches);
+    for (let view = 0; view < count; view++) {
+      indices.forEach((sample, b) => {
+        const own = drawMask(random(sample, view), rows, columns, spec);
+        cells.set(own, (view * indices.length + b) * patches);
+      });
+    }
+    return cells;
+  };
 }
 
 function drawPatches(random: Random, patches: number, target: number): Uint8Array {

@@ -9,6 +9,7 @@ export { gelu } from "./gelu.ts";
 export { columnGram, gram } from "./gram.ts";
 export { layerNorm } from "./layer-norm.ts";
 export { linear } from "./linear.ts";
+export { patchWeights, replaceMasked } from "./masked-patches.ts";
 export { l2Normalize } from "./normalize.ts";
 export {
   bilinearWeights,

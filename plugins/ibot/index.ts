@@ -5,13 +5,15 @@
 import {
   CENTERING,
   definePlugin,
-  drawMask,
   errors,
   gatherRows,
   linearWarmup,
+  maskSampler,
   mostMasked,
+  patchWeights,
   ProjectionMlp,
   PrototypeLayer,
+  replaceMasked,
   tf,
   z,
   type LossContext,
@@ -21,7 +23,7 @@ import {
   type Tensor3D,
   type UpdateContext,
 } from "../../core/plugin.ts";
-import { ibotLoss, patchWeights } from "./loss.ts";
+import { ibotLoss } from "./loss.ts";
 
 const temperature = z.number().positive();
 const ratios = (range: z.ZodNumber) => z.union([range.transform((one) => [one]), z.array(range).min(1)]);
@@ -106,8 +108,7 @@ export default definePlugin(
       const studentPass = setup.pass({ network: student, views: globalViews, outputs });
       const teacherPass = setup.pass({ network: teacher, views: globalViews, outputs });
 
-      const { rows, columns } = teacherPass.grid;
-      const patches = rows * columns;
+      const patches = teacherPass.grid.rows * teacherPass.grid.columns;
       const most = mostMasked(spec, patches);
       if (most === 0) {
         const problem = `masks none of a view's ${patches} patches`;
@@ -117,16 +118,7 @@ export default definePlugin(
       const mask = setup.mask(globalViews, {
         most,
         startEpoch: maskStartEpoch,
-        sample: ({ indices, random }) => {
-          const cells = new Uint8Array(count * indices.length * patches);
-          for (let view = 0; view < count; view++) {
-            indices.forEach((sample, b) => {
-              const own = drawMask(random(sample, view), rows, columns, spec);
-              cells.set(own, (view * indices.length + b) * patches);
-            });
-          }
-          return cells;
-        },
+        sample: maskSampler(spec, count, teacherPass.grid),
       });
       const { stemDim } = setup.backbone;
       const maskToken = setup.variable("maskToken", [1, stemDim], { kind: "zeros" }, { ema: false });
@@ -155,10 +147,7 @@ export default definePlugin(
         const { pass } = step;
         const isMasked = pass.network === student && pass.views.group === globalViews && !pass.unmasked;
         const masked = isMasked ? step.masked(mask) : undefined;
-        if (!masked) return patchTokens;
-        const cells = tf.expandDims(masked.stemCells, 2); // [V * B, N0, 1]
-        const kept = tf.mul(patchTokens, tf.sub(1, cells));
-        return tf.add(kept, tf.mul(step.read(maskToken), cells));
+        return masked ? replaceMasked(patchTokens, masked.stemCells, step.read(maskToken)) : patchTokens;
       });
 
       hooks.loss.tap(name, (losses, step) => {

@@ -1,29 +1,5 @@
 /** The masked patch loss of iBOT (arXiv 2111.07832, section 3.1). */
-import {
-  float32,
-  softmaxCrossEntropy,
-  tf,
-  type MaskedPatches,
-  type Tensor1D,
-  type Tensor2D,
-} from "../../core/plugin.ts";
-
-/**
- * Weight of each masked row in the loss: images count alike, however many of their patches are masked, and one without
- * any counts with 0.
- *
- *   1 / (V B max(1, number of masked patches of the image))
- *
- * @returns [M], 0 for unused rows
- */
-export function patchWeights({ cells, rows, used }: MaskedPatches): Tensor1D {
-  return float32(() => {
-    const images = cells.shape[0];
-    const counts = tf.maximum(tf.sum(cells, 1, true), 1); // [V B, 1]
-    const ofCells = tf.div(cells, tf.mul(counts, images));
-    return tf.mul(tf.gather(tf.reshape(ofCells, [-1]), rows), used);
-  });
-}
+import { float32, softmaxCrossEntropy, tf, type Tensor1D, type Tensor2D } from "../../core/plugin.ts";
 
 /**
  * The student's masked patches predict the teacher's distribution of the same patches, which it sees unmasked, eq. 2:

@@ -4,8 +4,9 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { MaskedPatches } from "../../../core/contexts.ts";
 import { Random } from "../../../core/random.ts";
 import { maskedRows } from "../../../core/trainer/patch-masks.ts";
-import { ibotLoss, patchWeights } from "../../../plugins/ibot/loss.ts";
-import { assertClose, assertGradients, normal, useCpuBackend } from "../../core/math/numeric.ts";
+import { patchWeights } from "../../../core/math/index.ts";
+import { ibotLoss } from "../../../plugins/ibot/loss.ts";
+import { assertGradients, normal, useCpuBackend } from "../../core/math/numeric.ts";
 
 const PATCHES = 4;
 const K = 5;
@@ -66,22 +67,6 @@ function loss(student: readonly number[][], patches = masked()): tf.Scalar {
 
 const close = (got: number, want: number) =>
   assert.ok(Math.abs(got - want) <= 1e-5 * Math.abs(want), `${got}, ${want}`);
-
-describe("iBOT's weights of masked patches", () => {
-  useCpuBackend();
-
-  it("share an image's part among its masked patches, and are 0 where a row is unused", () => {
-    assertClose(patchWeights(masked(7)), tf.div(tf.tensor1d([2, 2, 1, 1, 1, 1, 4]), 4 * IMAGES), 1e-6);
-    // Row 0, which unused rows repeat, is masked: they must not count it again.
-    const longer = [2, 2, 1, 1, 1, 1, 4, 0, 0];
-    assertClose(patchWeights(masked(9)), tf.div(tf.tensor1d(longer), 4 * IMAGES), 1e-6);
-  });
-
-  it("sum to the share of images that have a mask", () => {
-    close(tf.sum(patchWeights(masked(9))).dataSync()[0]!, 3 / 4);
-    assert.equal(tf.sum(patchWeights(masked(4, new Array<number>(16).fill(0)))).dataSync()[0], 0);
-  });
-});
 
 describe("iBOT's loss", () => {
   useCpuBackend();
