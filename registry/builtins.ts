@@ -14,6 +14,7 @@ export const builtins: Readonly<Record<string, () => Promise<{ readonly default:
   mae: () => import("../plugins/mae/index.ts"),
   "sinkhorn-knopp": () => import("../plugins/sinkhorn-knopp/index.ts"),
   "online-probe": () => import("../plugins/online-probe/index.ts"),
+  data2vec: () => import("../plugins/data2vec/index.ts"),
   lion: () => import("../plugins/lion/index.ts"),
 };
 

@@ -6,6 +6,7 @@ import cosineRelation from "../../examples/cosine-relation.ts";
 import { PluginTester } from "../../core/testing/plugin-tester.ts";
 import byol from "../../plugins/byol/index.ts";
 import channelRelation from "../../plugins/channel-relation/index.ts";
+import data2vec from "../../plugins/data2vec/index.ts";
 import dino from "../../plugins/dino/index.ts";
 import ibot from "../../plugins/ibot/index.ts";
 import koleo from "../../plugins/koleo/index.ts";
@@ -111,6 +112,12 @@ PluginTester.run(mae, {
     { options: { decoderDim: 30, decoderHeads: 2 }, path: "decoderDim" },
     { options: { decoderDim: 32, decoderHeads: 3 }, path: "decoderHeads" },
   ],
+PluginTester.run(data2vec, {
+  valid: [
+    { topBlocks: 2, maskShape: "random" },
+    { topBlocks: 1, maskRatio: 0.5, beta: 0.1, normalizeTargets: false },
+  ],
+  invalid: [{ options: { beta: 0 }, path: "beta" }],
 });
 
 PluginTester.run(lion, {
