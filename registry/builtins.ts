@@ -15,6 +15,7 @@ export const builtins: Readonly<Record<string, () => Promise<{ readonly default:
   "sinkhorn-knopp": () => import("../plugins/sinkhorn-knopp/index.ts"),
   "online-probe": () => import("../plugins/online-probe/index.ts"),
   data2vec: () => import("../plugins/data2vec/index.ts"),
+  gram: () => import("../plugins/gram/index.ts"),
   lion: () => import("../plugins/lion/index.ts"),
 };
 

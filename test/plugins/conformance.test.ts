@@ -8,6 +8,7 @@ import byol from "../../plugins/byol/index.ts";
 import channelRelation from "../../plugins/channel-relation/index.ts";
 import data2vec from "../../plugins/data2vec/index.ts";
 import dino from "../../plugins/dino/index.ts";
+import gram from "../../plugins/gram/index.ts";
 import ibot from "../../plugins/ibot/index.ts";
 import koleo from "../../plugins/koleo/index.ts";
 import lion from "../../plugins/lion/index.ts";
@@ -118,6 +119,12 @@ PluginTester.run(data2vec, {
     { topBlocks: 1, maskRatio: 0.5, beta: 0.1, normalizeTargets: false },
   ],
   invalid: [{ options: { beta: 0 }, path: "beta" }],
+});
+
+PluginTester.run(gram, {
+  valid: [{ startEpoch: 0 }, { startEpoch: 1, updateEvery: 0.4, scale: 1 }],
+  invalid: [{ options: { scale: 0.5 }, path: "scale" }],
+  beside: [dino(head)],
 });
 
 PluginTester.run(lion, {

@@ -35,6 +35,7 @@ const watches = plugin("watches", (hooks, name) => {
       setup.pass({ network: setup.network(network), views: "global", outputs }),
     );
     setup.pass({ network: setup.network("student"), views: "local", outputs });
+    setup.pass({ network: setup.network("student"), views: "global", unmasked: true, outputs });
     const seen = new Map<string, tf.Tensor>();
     hooks.embed.tap(name, (patches, { pass }) => {
       seen.set(pass.key, tf.keep(tf.clone(patches)));
@@ -100,7 +101,7 @@ describe("the data2vec plugin", () => {
     await training.initialize(values);
     const outputs = await outputsOf(training);
     const patches = (of: typeof outputs, key: string) => of[`metric/watches.${key}`] as Float32Array;
-    for (const key of ["teacher/global", "student/local"])
+    for (const key of ["teacher/global", "student/local", "student/global/unmasked"])
       assert.equal(distance(patches(outputs, key), patches(plain, key)), 0, key);
     const cells = training.maskCells("global", tinyBatch(training), at(0))!;
     assert.equal(Array.from(cells).filter(Boolean).length, IMAGES * 2);
