@@ -113,8 +113,6 @@ export async function tinyTraining(
 }
 
 /** Random pixels, random crops of a picture of 64 x 64, and a label where the run has classes; each `key` its own. */
-export function tinyBatch({ declarations: { run, views } }: Training, key = 0): ViewBatch {
-/** Random pixels, and random crops of a picture of 64 x 64; each `key` its own. */
 export function tinyBatch({ declarations: { run, viewGroups: views } }: Training, key = 0): ViewBatch {
   const random = new Random(run.seed, "test batch", key);
   const rows = ({ count }: ViewGroupSpec) => count * run.batchSize;

@@ -113,6 +113,8 @@ PluginTester.run(mae, {
     { options: { decoderDim: 30, decoderHeads: 2 }, path: "decoderDim" },
     { options: { decoderDim: 32, decoderHeads: 3 }, path: "decoderHeads" },
   ],
+});
+
 PluginTester.run(data2vec, {
   valid: [
     { topBlocks: 2, maskShape: "random" },
