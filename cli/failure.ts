@@ -18,7 +18,7 @@ export function describeError(error: unknown, { verbose }: { verbose: boolean })
   const known = error instanceof RelataError;
   const lines = [
     `${theme.error("✖")} ${theme.error(theme.heading(known ? error.code : "UNEXPECTED_ERROR"))}`,
-    indent(messageOf(error)),
+    indent(known ? error.told : messageOf(error)),
     `  ${theme.good("fix:")} ${known ? error.fix : "run the command again with --verbose, and report what it prints"}`,
   ];
   if (verbose) lines.push(...stacks(error).map((stack) => theme.quiet(indent(stack))));

@@ -9,11 +9,22 @@ export class RelataError extends Error {
   readonly code: string;
   /** What to do about it, one sentence. */
   readonly fix: string;
+  /** The plugin and the hook that it came out of, such as "dino/loss". */
+  where: string | undefined;
 
   constructor(code: string, message: string, fix: string) {
     super(message);
     this.code = code;
     this.fix = fix;
+    const frames = /\n {4}at [^]*/.exec(this.stack ?? "")?.[0] ?? "";
+    // What test runners, and Node itself, print of an error.
+    Object.defineProperty(this, "stack", { configurable: true, get: () => `${String(this)}${frames}` });
+  }
+
+  /** Says which plugin's hook it came out of; the innermost counts. */
+  in(where: string): this {
+    this.where ??= where;
+    return this;
   }
 
   /** Keeps the error that led to this one. */
@@ -22,8 +33,14 @@ export class RelataError extends Error {
     return this;
   }
 
+  /** The message, with the plugin and hook where it does not say them itself. */
+  get told(): string {
+    const { message, where } = this;
+    return where === undefined || message.includes(where) ? message : `${message}\n  in ${where}`;
+  }
+
   override toString(): string {
-    return `${this.code}: ${this.message}\n  fix: ${this.fix}`;
+    return `${this.code}: ${this.told}\n  fix: ${this.fix}`;
   }
 }
 
@@ -155,15 +172,29 @@ export const errors = {
     message: `plugin "${plugin}" returned nothing from "${hook}", whose value is passed on from tap to tap`,
     fix: "return the value that was received, changed or not",
   })),
+  hookUnknown: coded(
+    "HOOK_UNKNOWN",
+    (plugin: string, hook: string, known: readonly string[], nearest?: string) => ({
+      message: `plugin "${plugin}" taps "${hook}", which is no hook.${didYouMean(nearest)}`,
+      fix: `use one of: ${known.join(", ")}`,
+    }),
+  ),
+  hookShape: coded(
+    "HOOK_SHAPE",
+    (plugin: string, hook: string, place: string, got: string, want: string, fix: string) => ({
+      message: `plugin "${plugin}" returned ${got} from "${hook}"${place}, where ${want} is wanted`,
+      fix,
+    }),
+  ),
   pluginThrew: coded("PLUGIN_THREW", (plugin: string, hook: string, cause: unknown) => ({
     message: `plugin "${plugin}" failed in "${hook}": ${cause instanceof Error ? cause.message : String(cause)}`,
-    fix: `correct the plugin, or remove "${plugin}" from the config`,
+    fix: `correct the plugin (--verbose shows the line), or remove "${plugin}" from the config`,
   })),
   // --- declarations --------------------------------------------------------------------------------------
   viewGroupMissing: coded(
     "VIEW_GROUP_MISSING",
-    (plugin: string, group: string, known: readonly string[]) => ({
-      message: `plugin "${plugin}" needs the view group "${group}"; there is ${known.length > 0 ? known.join(", ") : "none"}`,
+    (plugin: string, group: string, known: readonly string[], nearest?: string) => ({
+      message: `plugin "${plugin}" needs the view group "${group}"; there is ${known.length > 0 ? known.join(", ") : "none"}.${didYouMean(nearest)}`,
       fix: `enable a plugin that makes views (multi-crop), or one that makes "${group}"`,
     }),
   ),
@@ -179,17 +210,44 @@ export const errors = {
     message: `plugin "${plugin}" describes the network "${network}" differently from another plugin`,
     fix: "use another name for it",
   })),
+  networkForeign: coded("NETWORK_FOREIGN", (plugin: string, network: string) => ({
+    message: `plugin "${plugin}" asks for a pass of ${network}, which is no network of this run`,
+    fix: 'give the pass what this run\'s setup.network("student") or setup.network("teacher") returns',
+  })),
   blockMissing: coded("BLOCK_MISSING", (plugin: string, block: number, depth: number) => ({
     message: `plugin "${plugin}" asks for block ${block} of a backbone with ${depth} blocks`,
     fix: `use an index from ${-depth} to ${depth - 1}`,
   })),
   headConflict: coded(
     "HEAD_CONFLICT",
-    (name: string, owner: string, spec: object, plugin: string, other: object) => ({
-      message: `plugins "${owner}" and "${plugin}" share the head "${name}" but want ${JSON.stringify(spec)} and ${JSON.stringify(other)}`,
+    (name: string, owner: string, plugin: string, differences: readonly string[]) => ({
+      message: `plugins "${owner}" and "${plugin}" share the head "${name}" but want ${differences.join(", ")}`,
       fix: "give both plugins the same head options, or separate heads",
     }),
   ),
+  declaredLate: coded("DECLARED_LATE", (plugin: string, scope: string, method: string) => ({
+    message: `plugin "${plugin}" calls setup's ${method} in ${scope}, when setup is over`,
+    fix: "declare it in the setup hook, and use the handle that this gives",
+  })),
+  undeclared: coded(
+    "UNDECLARED",
+    (plugin: string, scope: string, kind: string, name: string | undefined, nearest?: string) => ({
+      message:
+        `plugin "${plugin}" uses ${name === undefined ? `no ${kind} where one belongs` : `the ${kind} "${name}"`} in ${scope}` +
+        (name === undefined ? "" : `, which nobody declared.${didYouMean(nearest)}`),
+      fix:
+        `declare the ${kind} in setup, and use the handle that this gives` +
+        (kind === "variable" ? "; a head's weights are what its parameters() lists" : ""),
+    }),
+  ),
+  notFunction: coded("NOT_FUNCTION", (plugin: string, kind: string, name: string, got: string) => ({
+    message: `plugin "${plugin}" declares the ${kind} "${name}" with ${got} where a function belongs`,
+    fix: "write a function of the step, such as ({ step, epoch }) => …; what never changes needs no declaration",
+  })),
+  scheduleValue: coded("SCHEDULE_VALUE", (plugin: string, name: string, step: number, got: string) => ({
+    message: `plugin "${plugin}": the schedule "${name}" gives ${got} at step ${step}`,
+    fix: "let it return a finite number at every step",
+  })),
   gateUnknown: coded("GATE_UNKNOWN", (plugin: string, name: string) => ({
     message: `plugin "${plugin}" gates "${name}", which is not a declared weight`,
     fix: "declare the variable or head before gating it",
@@ -228,13 +286,13 @@ export const errors = {
     message: `plugin "${plugin}" declares "${name}" with the impossible shape [${shape.join(", ")}]`,
     fix: "use positive whole numbers",
   })),
-  declaredTwice: coded("DECLARED_TWICE", (name: string) => ({
-    message: `"${name}" is declared twice`,
-    fix: "give one of them another name",
+  declaredTwice: coded("DECLARED_TWICE", (name: string, owner?: string) => ({
+    message: `"${name}" is declared twice${owner === undefined ? "" : `, first by plugin "${owner}"`}`,
+    fix: "give one of them another name, such as one that starts with the plugin's",
   })),
   outputUndeclared: coded("OUTPUT_UNDECLARED", (plugin: string, pass: string, output: string) => ({
     message: `plugin "${plugin}" reads ${output} of the pass ${pass}, which it did not ask for`,
-    fix: `add ${output} to the pass's outputs in setup`,
+    fix: `ask for it in setup: outputs: { ${output.startsWith("block ") ? `blocks: [${output.slice(6)}]` : `${output}: true`} }`,
   })),
   passInactive: coded("PASS_INACTIVE", (plugin: string, pass: string) => ({
     message: `plugin "${plugin}" reads the pass ${pass} in an epoch in which it does not run`,
@@ -243,6 +301,10 @@ export const errors = {
   notInNetwork: coded("NOT_IN_NETWORK", (plugin: string, name: string, network: string) => ({
     message: `plugin "${plugin}" reads "${name}" in the network "${network}", which has no copy of it`,
     fix: "read it in the student, or declare it with `ema: true` (buffers: `perNetwork: true`)",
+  })),
+  notBuffer: coded("NOT_BUFFER", (plugin: string, name: string) => ({
+    message: `plugin "${plugin}" writes "${name}", whose values the optimizer sets`,
+    fix: "declare it with setup's `buffer`, or leave it to the optimizer",
   })),
   noPasses: coded("NO_PASSES", () => ({
     message: "no plugin asks for a pass of the backbone: there is nothing to train",
@@ -256,24 +318,29 @@ export const errors = {
     message: `plugin "${plugin}" adds the loss term "${term}" a second time`,
     fix: "give each term its own name",
   })),
+  notTensor: coded("NOT_TENSOR", (plugin: string, scope: string, what: string, got: string) => ({
+    message: `plugin "${plugin}" gives ${what} in ${scope} ${got} where a tensor belongs`,
+    fix: "return the tensor from the function that computes it; a number that never changes is tf.scalar(x), one that does a schedule",
+  })),
+  lossWeight: coded("LOSS_WEIGHT", (plugin: string, term: string, got: string) => ({
+    message: `plugin "${plugin}" adds the loss term "${term}" with the weight ${got}`,
+    fix: "give losses.add a name, then a finite number or a schedule, then the value",
+  })),
   lossNotScalar: coded("LOSS_NOT_SCALAR", (plugin: string, term: string, shape: readonly number[]) => ({
     message: `plugin "${plugin}" adds the loss term "${term}" of shape [${shape.join(", ")}]`,
     fix: "reduce it to a scalar with tf.mean or tf.sum",
   })),
-  augmentShape: coded(
-    "AUGMENT_SHAPE",
-    (plugins: readonly string[], group: string, want: readonly number[], got: readonly number[]) => ({
-      message: `the augment hook of ${plugins.join(", ")} gave [${got.join(", ")}] for the view group "${group}" of shape [${want.join(", ")}]`,
-      fix: "augmentation keeps the shape of the views",
-    }),
-  ),
   relationMissing: coded(
     "RELATION_MISSING",
     (plugin: string, relation: string, network: string, known: readonly string[]) => ({
       message: `plugin "${plugin}" compares the relation "${relation}", which no pass of the ${network} has; ${known.length > 0 ? `there is ${known.join(", ")}` : "nobody adds any"}`,
-      fix: "add it in the relation hook, for teacher and student",
+      fix: `add it in the relation hook, for teacher and student, or enable the plugin that adds "${relation}"`,
     }),
   ),
+  relationShape: coded("RELATION_SHAPE", (plugin: string, relation: string, got: string, want: string) => ({
+    message: `plugin "${plugin}" adds the relation "${relation}" of shape ${got}, where ${want} is wanted`,
+    fix: "addBilinear takes features [B, N, D], D divisible by the heads; add takes [B, …, rows, columns]",
+  })),
   // --- assembling a run ----------------------------------------------------------------------------------
   noViews: coded("NO_VIEWS", () => ({
     message: "no plugin makes views of the images",
@@ -286,11 +353,18 @@ export const errors = {
   // --- training and checkpoints --------------------------------------------------------------------------
   notFinite: coded(
     "NOT_FINITE",
-    (step: number, terms: readonly string[], origin: { op: string; scope: string } | undefined) => ({
+    (
+      step: number,
+      terms: readonly string[],
+      origin: { op: string; scope: string; gradientOf?: string } | undefined,
+      advice?: string,
+    ) => ({
       message:
         `step ${step} is not finite (${terms.length > 0 ? terms.join(", ") : "gradients"})` +
-        (origin ? `; the first such value is the result of ${origin.op} in ${origin.scope}` : ""),
-      fix: "the last good state was kept and saved; lower train.lr, raise the temperatures, or use fp32, then resume",
+        (origin ? `; the first such value is the result of ${origin.op} in ${origin.scope}` : "") +
+        (origin?.gradientOf === undefined ? "" : `, in the gradient of ${origin.gradientOf}`) +
+        "; the state before it is kept",
+      fix: advice ?? "lower train.lr, raise the temperatures, or use fp32, then resume",
     }),
   ),
   checkpointWrite: coded("CHECKPOINT_WRITE", (path: string, cause: unknown) => ({
@@ -343,15 +417,31 @@ export const errors = {
   })),
   frozenValue: coded("FROZEN_VALUE", (plugin: string, scope: string, op: string, detail: string) => ({
     message: `plugin "${plugin}" builds a different graph each time it is traced (${op} in ${scope}: ${detail})`,
-    fix: "a random draw or a number that changes by step is frozen by capture: declare it as `input`, `schedule` or `phase`",
+    fix: "a random draw, a time or a count is frozen by capture: declare in setup what changes by step, as `schedule`, `input` or `phase`, and read it with step.value or step.phase",
   })),
   dynamicShape: coded("DYNAMIC_SHAPE", (plugin: string, scope: string, op: string) => ({
     message: `plugin "${plugin}" uses ${op} in ${scope}, whose result's shape depends on values`,
     fix: "use an op with a static shape; mask with weights instead of selecting",
   })),
-  opRefused: coded("OP_REFUSED", (plugin: string, scope: string, op: string, message: string) => ({
-    message: `TensorFlow refuses ${op} of plugin "${plugin}" in ${scope}: ${message}`,
-    fix: "check the shapes and dtypes of its inputs",
+  opRefused: coded(
+    "OP_REFUSED",
+    (
+      plugin: string,
+      scope: string,
+      op: string,
+      operands: readonly string[],
+      problem: string,
+      fix: string,
+    ) => ({
+      message:
+        `plugin "${plugin}" gives ${op} in ${scope} what it does not take: ${problem}` +
+        (operands.length > 0 ? ` (it was given ${operands.join(", ")})` : ""),
+      fix,
+    }),
+  ),
+  opFailed: coded("OP_FAILED", (plugin: string, scope: string, op: string, problem: string, fix: string) => ({
+    message: `${op} of plugin "${plugin}" in ${scope} failed in the step: ${problem}`,
+    fix,
   })),
   foreignTensor: coded("FOREIGN_TENSOR", (plugin: string, scope: string, op: string) => ({
     message: `plugin "${plugin}" gives ${op} in ${scope} a tensor from outside of this capture`,

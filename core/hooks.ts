@@ -26,7 +26,11 @@ import type {
   UpdateContext,
   ViewGroupSpec,
 } from "./contexts.ts";
+import { didYouMean } from "./config/did-you-mean.ts";
+import { errors } from "./errors.ts";
 import { guard } from "./hook-guards.ts";
+import { backboneOutput, sameBatchAndWidth, sameShape, viewGroups } from "./hook-values.ts";
+import { currentScope, pluginOf } from "./scopes.ts";
 
 export interface Hooks {
   /** Host, once, sync waterfall. The list of view groups -> the list with this plugin's groups. */
@@ -59,13 +63,25 @@ export interface Hooks {
 }
 
 export function createHooks(): Hooks {
-  return Object.freeze({
-    views: guard(new SyncWaterfallHook<[ViewGroupSpec[]]>(["views"], "views")),
+  const hooks: Hooks = Object.freeze({
+    views: guard(new SyncWaterfallHook<[ViewGroupSpec[]]>(["views"], "views"), viewGroups),
     setup: guard(new AsyncSeriesHook<[SetupContext]>(["context"], "setup")),
-    augment: guard(new SyncWaterfallHook<[Tensor4D, AugmentContext]>(["images", "context"], "augment")),
-    embed: guard(new SyncWaterfallHook<[Tensor3D, PassContext]>(["patchTokens", "context"], "embed")),
-    tokens: guard(new SyncWaterfallHook<[Tensor3D, PassContext]>(["tokens", "context"], "tokens")),
-    forward: guard(new SyncWaterfallHook<[BackboneOutput, PassContext]>(["output", "context"], "forward")),
+    augment: guard(
+      new SyncWaterfallHook<[Tensor4D, AugmentContext]>(["images", "context"], "augment"),
+      sameShape,
+    ),
+    embed: guard(
+      new SyncWaterfallHook<[Tensor3D, PassContext]>(["patchTokens", "context"], "embed"),
+      sameShape,
+    ),
+    tokens: guard(
+      new SyncWaterfallHook<[Tensor3D, PassContext]>(["tokens", "context"], "tokens"),
+      sameBatchAndWidth,
+    ),
+    forward: guard(
+      new SyncWaterfallHook<[BackboneOutput, PassContext]>(["output", "context"], "forward"),
+      backboneOutput,
+    ),
     relation: guard(new SyncHook<[RelationSink, RelationContext]>(["relations", "context"], "relation")),
     loss: guard(new SyncHook<[LossSink, LossContext]>(["losses", "context"], "loss")),
     update: guard(new SyncHook<[UpdateContext]>(["context"], "update")),
@@ -73,4 +89,14 @@ export function createHooks(): Hooks {
     afterEpoch: guard(new AsyncSeriesHook<[EpochContext]>(["context"], "afterEpoch")),
     done: guard(new AsyncSeriesHook<[EpochContext]>(["context"], "done")),
   });
+  return new Proxy(hooks, { get: named });
+}
+
+/** A hook by its name; "losses" is told to be "loss". Throws HOOK_UNKNOWN. */
+function named(hooks: Hooks, name: string | symbol): unknown {
+  if (typeof name === "string" && !(name in hooks)) {
+    const known = Object.keys(hooks);
+    throw errors.hookUnknown(pluginOf(currentScope()), name, known, didYouMean(name, known));
+  }
+  return Reflect.get(hooks, name);
 }

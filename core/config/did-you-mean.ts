@@ -25,9 +25,12 @@ export function editDistance(a: string, b: string): number {
 /** Case and separators do not count: batch_size is batchSize. */
 const plain = (name: string) => name.toLowerCase().replace(/[-_\s.]/g, "");
 
+const startsAlike = (a: string, b: string) =>
+  Math.min(a.length, b.length) >= 3 && (a.startsWith(b) || b.startsWith(a));
+
 /**
- * The known name that was probably meant: at most a third of its letters differ (always one), or it starts
- * with what was typed. Undefined where none is near.
+ * The known name that was probably meant: at most a third of its letters differ (always one), or one of both starts
+ * with the other. Undefined where none is near.
  */
 export function didYouMean(typed: string, known: readonly string[]): string | undefined {
   const wanted = plain(typed);
@@ -36,5 +39,5 @@ export function didYouMean(typed: string, known: readonly string[]): string | un
     .filter(({ name, distance }) => distance <= Math.max(1, Math.floor(plain(name).length / 3)))
     .sort((a, b) => a.distance - b.distance);
   if (near[0]) return near[0].name;
-  return wanted.length >= 3 ? known.find((name) => plain(name).startsWith(wanted)) : undefined;
+  return known.find((name) => startsAlike(wanted, plain(name)));
 }

@@ -17,7 +17,9 @@ import type {
   Variable,
 } from "./engine.ts";
 import { checkedFeed } from "./feeds.ts";
-import { keepTapeScopes } from "./tape-scopes.ts";
+import { namingOps } from "./failed-ops.ts";
+import { differentiated, keepTapeScopes } from "./tape-scopes.ts";
+import { watchingTfjs } from "./tfjs-engine.ts";
 
 export interface EagerEngineOptions {
   /** A registered tfjs backend: "tensorflow" or "cpu". */
@@ -94,7 +96,7 @@ export class EagerEngine implements Engine {
     const watch = (op: string, outputs: readonly tf.Tensor[]) => {
       if (first) return;
       const bad = outputs.some((t) => t.dtype === "float32" && !t.dataSync().every(Number.isFinite));
-      if (bad) first = { op, scope: currentScope() };
+      if (bad) first = { op, scope: currentScope(), gradientOf: differentiated() };
     };
     watchingKernels(watch, () => this.execute(program.name, program.trace, feeds, false));
     return first;
@@ -111,7 +113,7 @@ export class EagerEngine implements Engine {
       const tracer = new EagerTracer(name, feeds, (variable) => this.get(variable));
       let done = false;
       try {
-        withScope("core", () => keepTapeScopes(() => trace(tracer)));
+        withScope("core", () => namingOps(() => keepTapeScopes(() => trace(tracer))));
         done = commit;
       } finally {
         for (const [variable, value] of tracer.pending) {
@@ -203,23 +205,23 @@ class EagerTracer implements Tracer {
   }
 }
 
-/** Calls `watch` after every kernel that tfjs runs inside `run`. */
+/** Calls `watch` after every kernel that tfjs runs inside `run`, with what it gave. */
 function watchingKernels(
   watch: (kernel: string, outputs: readonly tf.Tensor[]) => void,
   run: () => void,
 ): void {
-  const engine = tf.engine() as unknown as {
-    runKernel: (name: string, ...rest: unknown[]) => tf.Tensor | tf.Tensor[];
-  };
-  const runKernel = engine.runKernel.bind(engine);
-  engine.runKernel = (name, ...rest) => {
-    const result = runKernel(name, ...rest);
-    watch(name, Array.isArray(result) ? result : [result]);
-    return result;
-  };
-  try {
-    run();
-  } finally {
-    delete (engine as { runKernel?: unknown }).runKernel;
-  }
+  // A kernel runs others to keep a copy of its result: they are part of it.
+  let depth = 0;
+  watchingTfjs(
+    ({ runKernel }) => ({
+      runKernel(name, ...rest) {
+        depth++;
+        const result = runKernel(name, ...rest);
+        depth--;
+        if (depth === 0) watch(name, Array.isArray(result) ? result : [result]);
+        return result;
+      },
+    }),
+    run,
+  );
 }

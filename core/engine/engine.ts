@@ -64,6 +64,8 @@ export type Feeds = Readonly<Record<string, HostArray>>;
 export interface NonFinite {
   readonly op: string;
   readonly scope: string;
+  /** The op in whose gradient it is, as tfjs calls its kernel. */
+  readonly gradientOf?: string;
 }
 
 export interface Program {

@@ -8,9 +8,10 @@ import { isDeclaredConstant, isFloat32Island } from "../math/ambient.ts";
 import { currentScope, pluginOf } from "../scopes.ts";
 import { computeType, type Precision } from "./autocast.ts";
 import { asHostArray, attr, bindingConstants } from "./binding.ts";
-import { DataType, TensorFlowError, type HostArray, type NodeOutput, type Pointer } from "./c-api.ts";
+import { DataType, type HostArray, type NodeOutput } from "./c-api.ts";
 import { groupInputs, type Graph } from "./graph.ts";
 import type { Binding, OpAttribute, TensorMetadata } from "./kernel-layer.ts";
+import { differentiated } from "./tape-scopes.ts";
 
 /** A JavaScript constant larger than this, and not uniform, has to be declared. */
 const UNDECLARED_CONSTANT_BYTES = 1024;
@@ -41,6 +42,7 @@ export interface FloatNode {
   readonly name: string;
   readonly op: string;
   readonly scope: string;
+  readonly gradientOf: string | undefined;
   readonly output: NodeOutput;
   readonly dtype: number;
 }
@@ -135,30 +137,10 @@ export class GraphBinding implements Binding {
   ): number[] {
     const tensors = ids.map((id) => this.tensor(id, op));
     const name = this.nodeName(op);
-    let node: Pointer;
-    try {
-      node = this.graph.add({
-        op,
-        name,
-        inputs: groupInputs(
-          op,
-          tensors.map((t) => t.output),
-        ),
-        attributes,
-      });
-    } catch (error) {
-      if (error instanceof TensorFlowError) {
-        throw errors.opRefused(pluginOf(currentScope()), currentScope(), op, error.message).because(error);
-      }
-      throw error;
-    }
+    const inputs = tensors.map((t) => t.output);
+    const node = this.graph.add({ op, name, inputs: groupInputs(op, inputs), attributes });
     const outputs = Array.from({ length: outputCount }, (_, index) => ({ oper: node, index }));
-    this.recordNode(
-      op,
-      attributes,
-      tensors.map((t) => t.output),
-      outputs,
-    );
+    this.recordNode(op, attributes, inputs, outputs);
     return outputs.map((output) => {
       const dtype = this.graph.dtypeOf(output);
       const shape = this.graph.shapeOf(output);
@@ -166,7 +148,7 @@ export class GraphBinding implements Binding {
         throw errors.dynamicShape(pluginOf(currentScope()), currentScope(), op);
       }
       if (isFloat(dtype)) {
-        this.floats.push({ name, op, scope: currentScope(), output, dtype });
+        this.floats.push({ name, op, scope: currentScope(), gradientOf: differentiated(), output, dtype });
       }
       return this.register({ output, dtype, shape });
     });

@@ -15,11 +15,13 @@ import type {
   Trace,
   Variable,
 } from "./engine.ts";
+import { namingOps } from "./failed-ops.ts";
 import { checkedFeed } from "./feeds.ts";
 import { GraphBinding, type FloatNode, type TraceRecord } from "./graph-binding.ts";
 import { GraphTracer, type GraphVariable } from "./graph-tracer.ts";
 import { Graph } from "./graph.ts";
 import { encodeConfig, type ConfigProto, type NodeTiming } from "./protos.ts";
+import { runFailure } from "./run-failure.ts";
 import { Session, type FeedSlot, type PreparedRun } from "./session.ts";
 import { keepTapeScopes } from "./tape-scopes.ts";
 
@@ -70,8 +72,12 @@ class GraphProgram implements Program {
 
   async run(feeds: Feeds): Promise<Record<string, HostArray>> {
     this.ready(this.variables);
-    const values = await this.prepared.run(orderFeeds(this.name, this.inputs, feeds));
-    return this.named(values);
+    const ordered = orderFeeds(this.name, this.inputs, feeds);
+    try {
+      return this.named(await this.prepared.run(ordered));
+    } catch (error) {
+      throw runFailure(error);
+    }
   }
 
   profile(feeds: Feeds): { outputs: Record<string, HostArray>; timings: NodeTiming[] } {
@@ -201,7 +207,7 @@ export class GraphEngine implements Engine {
     const { inputs, floats, run } = this.finiteCheck(own);
     const results = await run.run(orderFeeds(own.name, inputs, feeds));
     const first = floats[results.findIndex((finite) => finite[0] === 0)];
-    return first && { op: first.op, scope: first.scope };
+    return first && { op: first.op, scope: first.scope, gradientOf: first.gradientOf };
   }
 
   /** Runs a program with every node timed. */
@@ -229,7 +235,7 @@ export class GraphEngine implements Engine {
     return tracing(binding, (backend) => {
       const tracer = new GraphTracer(graph, binding, backend, resolve, writes);
       try {
-        withScope("core", () => keepTapeScopes(() => trace(tracer)));
+        withScope("core", () => namingOps(() => keepTapeScopes(() => trace(tracer))));
         return { ...tracer.finish(), records: binding.records, floats: binding.floats };
       } finally {
         tracer.dispose();

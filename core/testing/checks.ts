@@ -99,9 +99,11 @@ export const checks: readonly Check[] = [
       onEngine("eager", async (engine) => {
         const training = await make(engine, subject);
         for (const step of [0, 1, 6]) {
-          const { finite, scalars } = await training.step("train", tinyBatch(training, step), at(step));
-          const bad = Object.keys(scalars).filter((name) => !Number.isFinite(scalars[name]));
-          assert.ok(finite && bad.length === 0, `step ${step} is not finite: ${bad.join(", ")}`);
+          const batch = tinyBatch(training, step);
+          const outcome = await training.step("train", batch, at(step));
+          if (!outcome.finite) throw await training.notFinite("train", batch, at(step), outcome);
+          const bad = Object.entries(outcome.scalars).flatMap(([name, v]) => (Number.isFinite(v) ? [] : [name]));
+          assert.deepEqual(bad, [], `of step ${step} these are not finite`);
         }
         const gradients = gradientsOf(await outputsOf(training, 6));
         assert.ok(

@@ -1,4 +1,4 @@
-import { errors, RelataError } from "../errors.ts";
+import { blame } from "../blame.ts";
 import { withScope } from "../scopes.ts";
 
 /** Runs what a plugin handed over outside of a hook, in its name scope; what it throws is told in its name. */
@@ -6,6 +6,6 @@ export function asPlugin<T>(plugin: string, where: string, run: () => T): T {
   try {
     return withScope(`${plugin}/${where}`, run);
   } catch (error) {
-    throw error instanceof RelataError ? error : errors.pluginThrew(plugin, where, error).because(error);
+    throw blame(plugin, where, error);
   }
 }

@@ -29,11 +29,14 @@ import type {
   VariableOptions,
   ViewGroupSpec,
 } from "../contexts.ts";
+import { didYouMean } from "../config/did-you-mean.ts";
 import { learningViews } from "../data/view-group.ts";
+import { differences } from "../described.ts";
 import { errors } from "../errors.ts";
 import { currentScope, pluginOf } from "../scopes.ts";
 import type { Services, Token } from "../tokens.ts";
 import { asPlugin } from "./as-plugin.ts";
+import { finiteSchedule, requireFunction, requireOwn } from "./declaration-checks.ts";
 import type { OptimizerGroupDeclaration } from "./optimizer-groups.ts";
 import { maskedRows, mostMaskedOf, type MaskDeclaration } from "./patch-masks.ts";
 
@@ -118,13 +121,9 @@ export class Declarations implements SetupContext {
 
   viewGroup(name: string): ViewGroupSpec {
     const group = this.viewGroups.find((v) => v.group === name);
-    if (!group)
-      throw errors.viewGroupMissing(
-        this.plugin(),
-        name,
-        this.viewGroups.map((v) => v.group),
-      );
-    return group;
+    if (group) return group;
+    const known = this.viewGroups.map((v) => v.group);
+    throw errors.viewGroupMissing(this.plugin(), name, known, didYouMean(name, known));
   }
 
   network(name: string, spec?: { from: string; update: NetworkUpdate }): Network {
@@ -144,6 +143,7 @@ export class Declarations implements SetupContext {
   }
 
   pass({ network, views, unmasked = false, own, phase, outputs }: PassSpec): Pass {
+    requireOwn(this.networks, network);
     const apart = own === undefined ? unmasked && "/unmasked" : `/${this.qualified(own)}`;
     const key = `${network.name}/${views}${apart || ""}`;
     let pass = this.passes.get(key);
@@ -228,9 +228,8 @@ export class Declarations implements SetupContext {
   ): HeadHandle<In, Out> {
     const known = this.heads.get(name);
     if (known) {
-      if (JSON.stringify(known.module.spec) !== JSON.stringify(module.spec)) {
-        throw errors.headConflict(name, known.owner, known.module.spec, this.plugin(), module.spec);
-      }
+      const apart = differences(known.module.spec, module.spec);
+      if (apart.length > 0) throw errors.headConflict(name, known.owner, this.plugin(), apart);
       return known as HeadHandle<In, Out>;
     }
     for (const spec of module.parameters()) this.declareParameter(name, spec);
@@ -257,7 +256,8 @@ export class Declarations implements SetupContext {
   }
 
   schedule(name: string, at: (progress: Progress) => number): ScheduleHandle {
-    return this.add(this.schedules, { name: this.qualified(name), at: this.blaming("schedule", at) });
+    const full = this.qualified(name);
+    return this.add(this.schedules, { name: full, at: this.blaming("schedule", finiteSchedule(full, at)) });
   }
 
   input(
@@ -272,12 +272,9 @@ export class Declarations implements SetupContext {
       sample: (context: SamplerContext) => Float32Array | Int32Array;
     },
   ): InputHandle {
-    return this.add(this.inputs, {
-      name: this.qualified(name),
-      shape,
-      dtype,
-      sample: this.blaming("input", sample),
-    });
+    const full = this.qualified(name);
+    requireFunction("input", full, sample);
+    return this.add(this.inputs, { name: full, shape, dtype, sample: this.blaming("input", sample) });
   }
 
   mask(
@@ -318,10 +315,9 @@ export class Declarations implements SetupContext {
   }
 
   phase<T extends PhaseValue>(name: string, at: (epoch: number) => T): PhaseHandle<T> {
-    return this.add(this.phases, {
-      name: this.qualified(name),
-      at: this.blaming("phase", at),
-    }) as PhaseHandle<T>;
+    const full = this.qualified(name);
+    requireFunction("phase", full, at);
+    return this.add(this.phases, { name: full, at: this.blaming("phase", at) }) as PhaseHandle<T>;
   }
 
   gate(variables: readonly (VariableHandle | HeadHandle)[], open: ScheduleHandle): void {

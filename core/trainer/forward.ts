@@ -17,6 +17,7 @@ import { float32 } from "../math/index.ts";
 import { currentScope, pluginOf } from "../scopes.ts";
 import { PassOutput } from "./backbone-output.ts";
 import { STUDENT, type Declarations, type PassDeclaration } from "./declarations.ts";
+import { declared } from "./handles.ts";
 import { normalise, unitPixels, type Normalisation } from "./pixels.ts";
 import { Relations, type RelationStep } from "./relations.ts";
 import type { ModelState } from "./state.ts";
@@ -62,12 +63,7 @@ export class ForwardTrace {
     const shape = [views.count * batchSize, views.size, views.size, channels] as const;
     const bytes = this.context.input(inputNames.pixels(views.group), shape, "uint8") as tf.Tensor4D;
     const ofGroup = Object.assign(Object.create(this.context) as AugmentContext, { views });
-    const augmented = float32(() => hooks.augment.call(unitPixels(bytes), ofGroup));
-    if (augmented.shape.join() !== shape.join()) {
-      const plugins = hooks.augment.taps.map((tap) => tap.name);
-      throw errors.augmentShape(plugins, views.group, shape, augmented.shape);
-    }
-    return augmented;
+    return float32(() => hooks.augment.call(unitPixels(bytes), ofGroup));
   }
 
   /** Augmented, normalised pixels of a view group, [count * B, S, S, C]; once a step. */
@@ -136,7 +132,7 @@ export class ForwardTrace {
       output,
       patchTokens: output.patchTokens,
     });
-    hooks.relation.call(this.relations.sink(pass), context);
+    hooks.relation.call(this.relations.sink(pass, context.patchTokens.shape[0]), context);
   }
 
   private passContext(pass: PassDeclaration): PassContext {
@@ -152,10 +148,13 @@ export class ForwardTrace {
     return phases === undefined || phases.some((phase) => this.context.phase(phase));
   }
 
-  /** Throws PASS_INACTIVE. */
+  /** Throws UNDECLARED, and PASS_INACTIVE for a pass that does not run in this program. */
   readonly output = (pass: Pass): BackboneOutput => {
-    const output = this.outputs.get(pass.key);
-    if (!output) throw errors.passInactive(pluginOf(currentScope()), pass.key);
+    const { key } = declared("pass", this.parts.declarations.passes, {
+      name: (pass as Pass | undefined)?.key,
+    });
+    const output = this.outputs.get(key);
+    if (!output) throw errors.passInactive(pluginOf(currentScope()), key);
     return output;
   };
 }

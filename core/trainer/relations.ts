@@ -1,7 +1,8 @@
 /** The relation slot: relations by name and pass, and their comparison across views. */
 import * as tf from "@tensorflow/tfjs-core";
 import type { BatchStatistics, CrossView, CrossViewOptions, Pass, RelationSink } from "../contexts.ts";
-import { errors } from "../errors.ts";
+import { described, isTensor } from "../described.ts";
+import { errors, type RelataError } from "../errors.ts";
 import {
   columnGram,
   constant,
@@ -14,8 +15,11 @@ import {
 } from "../math/index.ts";
 import { currentScope, pluginOf } from "../scopes.ts";
 import { STUDENT, TEACHER } from "./declarations.ts";
+import { notTensor } from "./not-tensor.ts";
 
-type Relation =
+type Relation = { readonly owner: string } & RelationKind;
+
+type RelationKind =
   | { readonly kind: "matrix"; readonly matrix: tf.Tensor }
   | {
       readonly kind: "bilinear";
@@ -58,18 +62,27 @@ const OVERLAP_SIDE = { global: 13, local: 6 } as const;
 export class Relations {
   private readonly byPass = new Map<Pass, Map<string, Relation>>();
 
-  /** The sink that the relation hook writes to in this pass. */
-  sink(pass: Pass): RelationSink {
+  /** The sink that the relation hook writes to in this pass of so many images. */
+  sink(pass: Pass, images: number): RelationSink {
     const relations = new Map<string, Relation>();
     this.byPass.set(pass, relations);
-    const add = (name: string, relation: Relation) => {
-      if (relations.has(name)) throw errors.declaredTwice(name);
-      relations.set(name, relation);
+    const add = (name: string, relation: RelationKind) => {
+      const known = relations.get(name);
+      if (known) throw errors.declaredTwice(name, known.owner);
+      relations.set(name, { ...relation, owner: pluginOf(currentScope()) });
     };
     return {
-      addBilinear: (name, features, { axis, heads = 1, scale = 1 }) =>
-        add(name, { kind: "bilinear", features, axis, heads, scale }),
-      add: (name, matrix) => add(name, { kind: "matrix", matrix }),
+      addBilinear: (name, features, { axis, heads = 1, scale = 1 }) => {
+        const [batch, , width] = shapeOf(name, features);
+        const fits = features.rank === 3 && batch === images && width! % heads === 0;
+        if (!fits) throw relationShape(name, features, `[${images}, N, a multiple of ${heads}]`);
+        add(name, { kind: "bilinear", features, axis, heads, scale });
+      },
+      add: (name, matrix) => {
+        const fits = shapeOf(name, matrix)[0] === images && matrix.rank > 1;
+        if (!fits) throw relationShape(name, matrix, `[${images}, …]`);
+        add(name, { kind: "matrix", matrix });
+      },
     };
   }
 
@@ -118,6 +131,15 @@ export class Relations {
       return relation && pass.network.name === network && !pass.unmasked ? [{ pass, relation }] : [];
     });
   }
+}
+
+function shapeOf(relation: string, value: unknown): readonly number[] {
+  if (isTensor(value)) return value.shape;
+  throw notTensor(`the relation "${relation}"`, value);
+}
+
+function relationShape(relation: string, value: tf.Tensor, want: string): RelataError {
+  return errors.relationShape(pluginOf(currentScope()), relation, described(value), want);
 }
 
 function asTokenRelation({ pass, relation }: Held): Held<TokenRelation> | undefined {
@@ -328,6 +350,7 @@ function meanOfOverlapping(
 }
 
 function checked(name: string, { values, matrices }: Comparison): tf.Tensor {
+  if (!isTensor(values)) throw notTensor(`the comparison of "${name}"`, values);
   if (values.rank > 0 && values.size % matrices !== 0) {
     throw errors.relationComparison(pluginOf(currentScope()), name, matrices, values.shape);
   }

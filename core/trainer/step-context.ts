@@ -19,6 +19,7 @@ import type {
 import type { Trace, Tracer, Variable } from "../engine/engine.ts";
 import { float32 } from "../math/index.ts";
 import { STUDENT, type Declarations } from "./declarations.ts";
+import { declared } from "./handles.ts";
 import type { ModelState } from "./state.ts";
 
 /** What may differ in structure from step to step; each variant is a program of its own. */
@@ -48,6 +49,7 @@ export class TraceContext implements StepContext {
   private readonly declarations: Declarations;
   private readonly state: ModelState;
   private readonly variant: Variant;
+  private readonly fed: ReadonlyMap<string, ScheduleHandle | InputHandle>;
   /** What heads made of their buffers, by variable. */
   readonly headUpdates = new Map<Variable, tf.Tensor>();
   /** Tensors that outlive tfjs's scopes until the trace ends. */
@@ -76,19 +78,25 @@ export class TraceContext implements StepContext {
     this.declarations = declarations;
     this.state = state;
     this.variant = variant;
+    this.fed = new Map<string, ScheduleHandle | InputHandle>([
+      ...declarations.schedules,
+      ...declarations.inputs,
+    ]);
   }
 
   readonly value = (handle: ScheduleHandle | InputHandle): tf.Tensor => {
-    if (!("shape" in handle)) return this.input(handle.name, [], "float32");
-    const shape = handle.shape.map((size) => size ?? this.variant.rows[handle.name]!);
-    return this.input(handle.name, shape, handle.dtype);
+    const own = declared("schedule or input", this.fed, handle);
+    if (!("shape" in own)) return this.input(own.name, [], "float32");
+    const shape = own.shape.map((size) => size ?? this.variant.rows[own.name]!);
+    return this.input(own.name, shape, own.dtype);
   };
 
-  readonly masked = ({ name, group }: MaskHandle): MaskedPatches | undefined => {
-    const { patches, started } = this.declarations.masks.get(group)!;
+  readonly masked = (handle: MaskHandle): MaskedPatches | undefined => {
+    const byGroup = { name: (handle as MaskHandle | undefined)?.group };
+    const { name, group, patches, started } = declared("mask", this.declarations.masks, byGroup);
     if (!this.phase(started)) return undefined;
     const images = this.declarations.viewGroup(group).count * this.run.batchSize;
-    const drawn = () => this.value({ name, shape: [null], dtype: "int32" });
+    const drawn = () => this.value(this.declarations.inputs.get(name)!);
     const rows = this.remember(`mask/${name}/rows`, () => tf.maximum(drawn(), tf.scalar(0, "int32")));
     const used = this.remember(`mask/${name}/used`, () =>
       tf.cast(tf.greaterEqual(drawn(), tf.scalar(0, "int32")), "float32"),
@@ -113,19 +121,21 @@ export class TraceContext implements StepContext {
   }
 
   readonly read = (variable: VariableHandle, network: Network = this.student): tf.Tensor => {
-    return this.tracer.read(this.state.get(this.declarations.variables.get(variable.name)!, network));
+    const own = declared("variable", this.declarations.variables, variable);
+    return this.tracer.read(this.state.get(own, network));
   };
 
   readonly apply = <In extends tf.Tensor, Out extends tf.Tensor>(
-    { name }: HeadHandle<In, Out>,
+    head: HeadHandle<In, Out>,
     network: Network,
     input: In,
   ): Out => {
-    const { module } = this.declarations.heads.get(name)!;
+    const { name, module } = declared("head", this.declarations.heads, head);
     return module.forward(this.parameters(network, name), input, this.headState(name, network)) as Out;
   };
 
-  readonly phase = <T extends PhaseValue>(handle: PhaseHandle<T>): T => this.variant.phases[handle.name] as T;
+  readonly phase = <T extends PhaseValue>(handle: PhaseHandle<T>): T =>
+    this.variant.phases[declared("phase", this.declarations.phases, handle).name] as T;
 
   readonly once = <T extends tf.Tensor>(key: string, compute: () => T): T =>
     this.remember(`once/${key}`, compute);
@@ -158,8 +168,8 @@ export class TraceContext implements StepContext {
       batch: this.batch,
       once: (key, compute) => this.remember(`head/${network.name}/${head}/${key}`, compute),
       update: (buffer, next) => {
-        const declared = this.declarations.variables.get(`${head}.${buffer}`)!;
-        const variable = this.state.get(declared, network);
+        const own = declared("buffer", this.declarations.variables, { name: `${head}.${buffer}` });
+        const variable = this.state.get(own, network);
         const current = this.headUpdates.get(variable) ?? this.tracer.read(variable);
         const updated = this.remember(`head/${variable.name}/${this.kept.size}`, () =>
           float32(() => next(current)),

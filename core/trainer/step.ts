@@ -17,11 +17,14 @@ import type {
   VariableHandle,
 } from "../contexts.ts";
 import type { Trace, Tracer, Variable } from "../engine/engine.ts";
+import { described, isTensor } from "../described.ts";
 import { errors } from "../errors.ts";
 import { float32, squaredNorm, stopGradient } from "../math/index.ts";
 import { currentScope, pluginOf } from "../scopes.ts";
 import { STUDENT } from "./declarations.ts";
 import { ForwardTrace, type ForwardParts } from "./forward.ts";
+import { declared } from "./handles.ts";
+import { notTensor } from "./not-tensor.ts";
 import { clipByNorm, type ParameterGradient } from "./optimizer.ts";
 import { TraceContext, type Variant } from "./step-context.ts";
 
@@ -131,6 +134,9 @@ class StepTrace {
       const plugin = pluginOf(currentScope());
       const full = name === plugin ? name : `${plugin}.${name}`;
       if (this.terms.has(full)) throw errors.lossDuplicate(plugin, full);
+      if (!isTensor(value)) throw notTensor(`the loss term "${full}"`, value);
+      if (typeof weight === "number" ? !Number.isFinite(weight) : typeof weight !== "object")
+        throw errors.lossWeight(plugin, full, described(weight));
       if (value.rank !== 0) throw errors.lossNotScalar(plugin, full, value.shape);
       this.terms.add(full);
       this.tracer.output(stepOutputs.term(full), value);
@@ -139,8 +145,11 @@ class StepTrace {
     const sink: LossSink = {
       add: (name, weight, value) => void terms.push(weighted(name, weight, value)),
       addProbe: (name, weight, value) => this.probe(() => weighted(name, weight, value(this.probeContext()))),
-      metric: (name, value) =>
-        this.tracer.output(stepOutputs.metric(`${pluginOf(currentScope())}.${name}`), value),
+      metric: (name, value) => {
+        const full = `${pluginOf(currentScope())}.${name}`;
+        if (!isTensor(value)) throw notTensor(`the metric "${full}"`, value);
+        this.tracer.output(stepOutputs.metric(full), value);
+      },
     };
     hooks.loss.call(sink, context);
     if (terms.length === 0) throw errors.noLoss();
@@ -295,8 +304,12 @@ class StepTrace {
     const { declarations, hooks, state } = this.parts;
     const context: UpdateContext = Object.assign(Object.create(this.context) as UpdateContext, {
       output: this.forward.output,
-      write: (buffer: VariableHandle, value: tf.Tensor, network: Network = this.context.student) =>
-        this.tracer.assign(state.get(declarations.variables.get(buffer.name)!, network), value),
+      write: (handle: VariableHandle, value: tf.Tensor, network: Network = this.context.student) => {
+        const buffer = declared("buffer", declarations.variables, handle);
+        if (buffer.kind !== "buffer") throw errors.notBuffer(pluginOf(currentScope()), buffer.name);
+        if (!isTensor(value)) throw notTensor(`the buffer "${buffer.name}"`, value);
+        this.tracer.assign(state.get(buffer, network), value);
+      },
     });
     float32(() => hooks.update.call(context));
   }

@@ -232,11 +232,7 @@ class TrainRun {
       const outcome = await training.step(kind, batch, progress, onCapture);
       if (!outcome.finite) {
         await this.save(progress.step);
-        const origin = await training.firstNonFinite(kind, batch, progress);
-        const terms = Object.keys(outcome.scalars).filter(
-          (n) => n.startsWith("loss/") && !Number.isFinite(outcome.scalars[n]!),
-        );
-        throw errors.notFinite(progress.step, terms, origin);
+        throw await training.notFinite(kind, batch, progress, outcome);
       }
       outcomes.push(outcome);
       if (micro === accumulation) return meanOf(outcomes);

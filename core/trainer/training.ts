@@ -14,7 +14,8 @@ import type {
 } from "../contexts.ts";
 import type { ViewBatch } from "../data/pipeline.ts";
 import type { Engine, Feeds, HostArray, NonFinite, Program, Trace, Variable } from "../engine/engine.ts";
-import { errors } from "../errors.ts";
+import { finiteAdvice } from "../engine/op-advice.ts";
+import { errors, type RelataError } from "../errors.ts";
 import type { Services } from "../tokens.ts";
 import type { Hooks } from "../hooks.ts";
 import { Random } from "../random.ts";
@@ -25,6 +26,7 @@ import type { Optimizer } from "./optimizer.ts";
 import type { Normalisation } from "./pixels.ts";
 import { traceRelations, type ShownPoints } from "./relation-rows.ts";
 import { cosineSchedule } from "./schedule.ts";
+import { openSetup } from "./setup-context.ts";
 import { ModelState } from "./state.ts";
 import { inputNames, type Variant } from "./step-context.ts";
 import { stepOutputs, traceStep, type StepKind, type StepParts } from "./step.ts";
@@ -76,7 +78,9 @@ export class Training {
   static async create(spec: TrainingSpec): Promise<Training> {
     const declarations = new Declarations(spec.run, spec.backbone, spec.views, spec.services);
     const schedules = withScope("core", () => declareSchedules(declarations, spec.run, spec.settings));
-    await spec.hooks.setup.promise(declarations);
+    const setup = openSetup(declarations);
+    await spec.hooks.setup.promise(setup.context);
+    setup.close();
     if (spec.hooks.relation.taps.length > 0) withScope("core", () => readPatchesForRelations(declarations));
     if (declarations.passes.size === 0) throw errors.noPasses();
     const copies = withScope("core", () => declareCopies(declarations));
@@ -191,6 +195,20 @@ export class Training {
     const feeds = this.feeds(batch, progress);
     const program = await this.program(kind, progress.epoch, feeds);
     return this.engine.firstNonFinite(program, feeds);
+  }
+
+  /** NOT_FINITE: what is known of a step whose outcome is not finite. Runs it again. */
+  async notFinite(
+    kind: StepKind,
+    batch: ViewBatch,
+    progress: Progress,
+    { scalars }: StepOutcome,
+  ): Promise<RelataError> {
+    const origin = await this.firstNonFinite(kind, batch, progress);
+    const terms = Object.keys(scalars).filter(
+      (name) => name.startsWith("loss/") && !Number.isFinite(scalars[name]!),
+    );
+    return errors.notFinite(progress.step, terms, origin, finiteAdvice(origin));
   }
 
   /** The value of every schedule at a step. */

@@ -25,6 +25,16 @@ const sync = [
 const waterfalls = ["views", "augment", "embed", "tokens", "forward"] as const;
 const asynchronous = ["setup", "afterEpoch", "done"] as const;
 
+/** Passes for whatever goes through a waterfall but `views`: a tensor, and an output of the backbone. */
+const anyValue = {
+  shape: [2, 3, 4],
+  dtype: "float32",
+  grid: {},
+  block: () => {},
+  norm: () => {},
+  by: [] as string[],
+};
+
 /** Any hook, called with a first value. */
 const call = (hooks: Hooks, name: (typeof sync)[number], value: unknown = []) =>
   (hooks[name].call as (...args: unknown[]) => unknown)(value, {});
@@ -50,12 +60,31 @@ describe("hooks", () => {
   });
 
   it("pass the value of a waterfall from tap to tap", () => {
-    for (const name of waterfalls) {
+    const groups = createHooks();
+    tap(groups, "views", "a", (views) => [...(views as unknown[]), { group: "a" }]);
+    tap(groups, "views", "b", (views) => [...(views as unknown[]), { group: "b" }]);
+    assert.deepEqual(call(groups, "views", []), [{ group: "a" }, { group: "b" }]);
+    for (const name of waterfalls.slice(1)) {
       const hooks = createHooks();
-      tap(hooks, name, "a", (value) => [...(value as string[]), "a"]);
-      tap(hooks, name, "b", (value) => [...(value as string[]), "b"]);
-      assert.deepEqual(call(hooks, name, ["start"]), ["start", "a", "b"], name);
+      const by = (plugin: string) => (value: unknown) => ({
+        ...(value as typeof anyValue),
+        by: [...(value as typeof anyValue).by, plugin],
+      });
+      tap(hooks, name, "a", by("a"));
+      tap(hooks, name, "b", by("b"));
+      assert.deepEqual((call(hooks, name, anyValue) as typeof anyValue).by, ["a", "b"], name);
     }
+  });
+
+  it("say which there are where a name is none", () => {
+    const hooks = createHooks() as unknown as Record<string, Hooks["loss"]>;
+    const mistake = () => withScope("typing/apply", () => hooks["losses"]!.tap("typing", () => {}));
+    assert.throws(mistake, (error: RelataError) => {
+      assert.equal(error.code, "HOOK_UNKNOWN");
+      assert.equal(error.message, 'plugin "typing" taps "losses", which is no hook. Did you mean "loss"?');
+      assert.match(error.fix, /views, setup, augment, .*, done$/);
+      return true;
+    });
   });
 });
 
@@ -89,6 +118,45 @@ describe("hook guards", () => {
         });
       });
     }
+
+    const tensor = (...shape: number[]) => ({ shape, dtype: "float32" });
+    for (const [name, returned, words] of [
+      ["views", { group: "a" }, ["an object", "an array of view groups"]],
+      ["views", [{ group: "a" }, { group: "a" }], ["an array", 'one group named "a"']],
+      ["augment", tensor(2, 3), ["[2, 3]", "[2, 3, 4]"]],
+      ["embed", tensor(2, 2, 4), ["[2, 2, 4]", "[2, 3, 4]", "of student/global"]],
+      ["embed", 1, ["returned 1", "[2, 3, 4]"]],
+      ["tokens", tensor(2, 2, 8), ["[2, 2, 8]", "[2, T, 4]"]],
+      ["tokens", tensor(1, 3, 4), ["[1, 3, 4]", "[2, T, 4]"]],
+      ["tokens", tensor(2, 12), ["[2, 12]", "[2, T, 4]"]],
+      ["forward", tensor(2, 3, 4), ["[2, 3, 4]", "a BackboneOutput"]],
+      ["forward", { ...anyValue, block: undefined }, ["[2, 3, 4]", "a BackboneOutput"]],
+    ] as const) {
+      it(`${name} refuses ${JSON.stringify(returned)}, with the name of the tap that returned it`, () => {
+        const hooks = createHooks();
+        for (const plugin of ["good", "wrong", "later"])
+          tap(hooks, name, plugin, (value) => (plugin === "wrong" ? returned : value));
+        const start = name === "views" ? [] : anyValue;
+        const context = { pass: { key: "student/global" } };
+        assert.throws(
+          () => (hooks[name].call as (...args: unknown[]) => unknown)(start, context),
+          (error: RelataError) => {
+            assert.equal(error.code, "HOOK_SHAPE");
+            for (const word of [...words, `plugin "wrong"`, `"${name}"`])
+              assert.ok(error.message.includes(word), error.message);
+            return true;
+          },
+        );
+      });
+    }
+
+    it("tokens may be fewer or more", () => {
+      for (const count of [1, 9]) {
+        const hooks = createHooks();
+        tap(hooks, "tokens", "a", () => tensor(2, count, 4));
+        assert.deepEqual(call(hooks, "tokens", anyValue), tensor(2, count, 4));
+      }
+    });
 
     it("lets the others return what they like", () => {
       const hooks = createHooks();
@@ -184,7 +252,7 @@ describe("hook guards", () => {
       });
     }
 
-    it("but leave relata's own errors as they are", async () => {
+    it("but leave relata's own errors as they are, and add where they came from", async () => {
       const own = errors.noLoss();
       const hooks = createHooks();
       const fail = () => {
@@ -194,6 +262,10 @@ describe("hook guards", () => {
       hooks.setup.tap("a", fail);
       assert.throws(() => hooks.loss.call(sink, lossContext), own);
       await assert.rejects(hooks.setup.promise(setup), own);
+      assert.equal(own.where, "a/loss");
+      const told = `NO_LOSS: ${own.message}\n  in a/loss\n  fix: ${own.fix}`;
+      assert.equal(String(own), told);
+      assert.ok(own.stack!.startsWith(`${told}\n    at `), own.stack);
     });
   });
 

@@ -68,6 +68,8 @@ hooks.embed.tap("a", (patchTokens) => tf.mul(patchTokens, 2));
 hooks.setup.tapPromise("a", async (setup) => void setup.network("teacher"));
 // @ts-expect-error -- a waterfall passes its value on
 hooks.embed.tap("a", () => {});
+// @ts-expect-error -- ops are functions: tf.mul(patchTokens, 2)
+hooks.embed.tap("a", (patchTokens) => patchTokens.mul(2));
 // @ts-expect-error -- a value of another rank
 hooks.embed.tap("a", () => tf.scalar(1));
 // @ts-expect-error -- a synchronous hook waits for nobody

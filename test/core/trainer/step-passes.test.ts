@@ -59,7 +59,7 @@ describe("inside the step,", () => {
       const training = await tinyTraining(engine, [learnsOnes, shrinks]);
       await assert.rejects(
         training.step("train", tinyBatch(training), at(0)),
-        coded("AUGMENT_SHAPE", '"global"', "[4, 8, 16, 3]", "[4, 16, 16, 3]", "shrinks"),
+        coded("HOOK_SHAPE", '"augment" of global', "[4, 8, 16, 3]", "[4, 16, 16, 3]", '"shrinks"'),
       );
     });
 

@@ -94,7 +94,8 @@ for (const kind of ["captured", "eager on cpu"] as const) {
       const stumbles = plugin("stumbles", (hooks, name) => {
         hooks.setup.tap(name, (setup) => {
           setup.network("teacher");
-          const factor = setup.schedule("factor", ({ step }) => (step === 1 ? NaN : 1));
+          const sample = ({ step }: { step: number }) => Float32Array.of(step === 1 ? NaN : 1);
+          const factor = setup.input("factor", { shape: [], sample });
           const count = setup.buffer("count", [1], zeros);
           const scale = setup.variable("scale", [1], ones);
           hooks.loss.tap(name, (losses, { read, value }) =>

@@ -1,0 +1,49 @@
+/** What a tap of a waterfall hook may return, given what it received. */
+import { described, isTensor } from "./described.ts";
+
+interface Refusal {
+  /** What is wanted, in words or as a shape. */
+  readonly want: string;
+  readonly fix: string;
+}
+
+/** Undefined where the value may be passed on. */
+export type ValueCheck = (returned: unknown, received: unknown) => Refusal | undefined;
+
+/** A tensor of the shape of the one received. */
+export const sameShape: ValueCheck = (returned, received) =>
+  isTensor(returned) && described(returned) === described(received)
+    ? undefined
+    : { want: described(received), fix: "return a tensor of the shape that the tap received" };
+
+/** Tokens [B, T, D]: T may change. */
+export const sameBatchAndWidth: ValueCheck = (returned, received) => {
+  const [batch, , width] = (received as { shape: readonly number[] }).shape;
+  if (isTensor(returned) && returned.shape.length === 3) {
+    const [ownBatch, , ownWidth] = returned.shape;
+    if (ownBatch === batch && ownWidth === width) return undefined;
+  }
+  return {
+    want: `[${batch}, T, ${width}]`,
+    fix: "return tokens of the batch and the width that the tap received",
+  };
+};
+
+/** It is looked at no further: outputs are computed when they are read. */
+export const backboneOutput: ValueCheck = (returned) => {
+  const { grid, block, norm } = (returned ?? {}) as Record<string, unknown>;
+  if (typeof grid === "object" && typeof block === "function" && typeof norm === "function") return undefined;
+  return {
+    want: "a BackboneOutput",
+    fix: "return the output that the tap received, or a Proxy of it: a copy made with … loses its getters and methods",
+  };
+};
+
+/** View groups by different names. */
+export const viewGroups: ValueCheck = (returned) => {
+  const fix = "return [...views, yours], each group with a name of its own";
+  if (!Array.isArray(returned)) return { want: "an array of view groups", fix };
+  const names = returned.map((view: { group?: unknown } | undefined) => view?.group);
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  return twice === undefined ? undefined : { want: `one group named "${String(twice)}"`, fix };
+};

@@ -1,0 +1,29 @@
+/** What setup refuses, in the name of the plugin that declares. */
+import type { Network, Progress } from "../contexts.ts";
+import { described } from "../described.ts";
+import { errors } from "../errors.ts";
+import { currentScope, pluginOf } from "../scopes.ts";
+
+const plugin = (): string => pluginOf(currentScope());
+
+/** Throws NETWORK_FOREIGN: a network of another run may have the name of one of this. */
+export function requireOwn(networks: ReadonlyMap<string, Network>, network: Network | undefined): void {
+  const name: unknown = network?.name;
+  if (network && networks.get(network.name) === network) return;
+  throw errors.networkForeign(plugin(), typeof name === "string" ? `"${name}"` : described(network));
+}
+
+/** Throws NOT_FUNCTION. */
+export function requireFunction(kind: string, name: string, value: unknown): void {
+  if (typeof value !== "function") throw errors.notFunction(plugin(), kind, name, described(value));
+}
+
+/** A schedule that throws SCHEDULE_VALUE where it gives no finite number. */
+export function finiteSchedule(name: string, at: (progress: Progress) => number): typeof at {
+  requireFunction("schedule", name, at);
+  return (progress) => {
+    const value: unknown = at(progress);
+    if (typeof value === "number" && Number.isFinite(value)) return value;
+    throw errors.scheduleValue(plugin(), name, progress.step, described(value));
+  };
+}
