@@ -1,4 +1,5 @@
 /** What a tap of a waterfall hook may return, given what it received. */
+import type { PassContext } from "./contexts.ts";
 import { described, isTensor } from "./described.ts";
 
 interface Refusal {
@@ -7,8 +8,8 @@ interface Refusal {
   readonly fix: string;
 }
 
-/** Undefined where the value may be passed on. */
-export type ValueCheck = (returned: unknown, received: unknown) => Refusal | undefined;
+/** Undefined where the value may be passed on. The context is what the tap got besides the value. */
+export type ValueCheck = (returned: unknown, received: unknown, context: unknown) => Refusal | undefined;
 
 /** A tensor of the shape of the one received. */
 export const sameShape: ValueCheck = (returned, received) =>
@@ -16,8 +17,13 @@ export const sameShape: ValueCheck = (returned, received) =>
     ? undefined
     : { want: described(received), fix: "return a tensor of the shape that the tap received" };
 
-/** Tokens [B, T, D]: T may change. */
-export const sameBatchAndWidth: ValueCheck = (returned, received) => {
+/** Tokens [B, T, D]: T may change in a pass of the plugin's own. */
+export const tokensOfPass: ValueCheck = (returned, received, context) => {
+  if (!(context as PassContext).pass.own) {
+    const refusal = sameShape(returned, received, context);
+    const own = "return tokens of the shape that the tap received; drop tokens in a pass of your own (`own`)";
+    return refusal && { ...refusal, fix: own };
+  }
   const [batch, , width] = (received as { shape: readonly number[] }).shape;
   if (isTensor(returned) && returned.shape.length === 3) {
     const [ownBatch, , ownWidth] = returned.shape;

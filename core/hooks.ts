@@ -29,7 +29,7 @@ import type {
 import { didYouMean } from "./config/did-you-mean.ts";
 import { errors } from "./errors.ts";
 import { guard } from "./hook-guards.ts";
-import { backboneOutput, sameBatchAndWidth, sameShape, viewGroups } from "./hook-values.ts";
+import { backboneOutput, tokensOfPass, sameShape, viewGroups } from "./hook-values.ts";
 import { currentScope, pluginOf } from "./scopes.ts";
 
 export interface Hooks {
@@ -76,7 +76,7 @@ export function createHooks(): Hooks {
     ),
     tokens: guard(
       new SyncWaterfallHook<[Tensor3D, PassContext]>(["tokens", "context"], "tokens"),
-      sameBatchAndWidth,
+      tokensOfPass,
     ),
     forward: guard(
       new SyncWaterfallHook<[BackboneOutput, PassContext]>(["output", "context"], "forward"),

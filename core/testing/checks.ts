@@ -102,7 +102,9 @@ export const checks: readonly Check[] = [
           const batch = tinyBatch(training, step);
           const outcome = await training.step("train", batch, at(step));
           if (!outcome.finite) throw await training.notFinite("train", batch, at(step), outcome);
-          const bad = Object.entries(outcome.scalars).flatMap(([name, v]) => (Number.isFinite(v) ? [] : [name]));
+          const bad = Object.entries(outcome.scalars).flatMap(([name, v]) =>
+            Number.isFinite(v) ? [] : [name],
+          );
           assert.deepEqual(bad, [], `of step ${step} these are not finite`);
         }
         const gradients = gradientsOf(await outputsOf(training, 6));

@@ -37,7 +37,7 @@ const anyValue = {
 
 /** Any hook, called with a first value. */
 const call = (hooks: Hooks, name: (typeof sync)[number], value: unknown = []) =>
-  (hooks[name].call as (...args: unknown[]) => unknown)(value, {});
+  (hooks[name].call as (...args: unknown[]) => unknown)(value, { pass: { own: true } });
 const tap = (hooks: Hooks, name: keyof Hooks, plugin: string, run: (...args: unknown[]) => unknown) =>
   (hooks[name].tap as (name: string, run: unknown) => void)(plugin, run);
 
@@ -126,23 +126,25 @@ describe("hook guards", () => {
       ["augment", tensor(2, 3), ["[2, 3]", "[2, 3, 4]"]],
       ["embed", tensor(2, 2, 4), ["[2, 2, 4]", "[2, 3, 4]", "of student/global"]],
       ["embed", 1, ["returned 1", "[2, 3, 4]"]],
-      ["tokens", tensor(2, 2, 8), ["[2, 2, 8]", "[2, T, 4]"]],
-      ["tokens", tensor(1, 3, 4), ["[1, 3, 4]", "[2, T, 4]"]],
-      ["tokens", tensor(2, 12), ["[2, 12]", "[2, T, 4]"]],
+      ["tokens", tensor(2, 2, 4), ["[2, 2, 4]", "[2, 3, 4]"]],
+      ["tokens of its own", tensor(2, 2, 8), ["[2, 2, 8]", "[2, T, 4]"]],
+      ["tokens of its own", tensor(1, 3, 4), ["[1, 3, 4]", "[2, T, 4]"]],
+      ["tokens of its own", tensor(2, 12), ["[2, 12]", "[2, T, 4]"]],
       ["forward", tensor(2, 3, 4), ["[2, 3, 4]", "a BackboneOutput"]],
       ["forward", { ...anyValue, block: undefined }, ["[2, 3, 4]", "a BackboneOutput"]],
     ] as const) {
       it(`${name} refuses ${JSON.stringify(returned)}, with the name of the tap that returned it`, () => {
         const hooks = createHooks();
+        const hook = name === "tokens of its own" ? "tokens" : name;
         for (const plugin of ["good", "wrong", "later"])
-          tap(hooks, name, plugin, (value) => (plugin === "wrong" ? returned : value));
+          tap(hooks, hook, plugin, (value) => (plugin === "wrong" ? returned : value));
         const start = name === "views" ? [] : anyValue;
-        const context = { pass: { key: "student/global" } };
+        const context = { pass: { key: "student/global", own: hook !== name } };
         assert.throws(
-          () => (hooks[name].call as (...args: unknown[]) => unknown)(start, context),
+          () => (hooks[hook].call as (...args: unknown[]) => unknown)(start, context),
           (error: RelataError) => {
             assert.equal(error.code, "HOOK_SHAPE");
-            for (const word of [...words, `plugin "wrong"`, `"${name}"`])
+            for (const word of [...words, `plugin "wrong"`, `"${hook}"`])
               assert.ok(error.message.includes(word), error.message);
             return true;
           },
@@ -150,7 +152,7 @@ describe("hook guards", () => {
       });
     }
 
-    it("tokens may be fewer or more", () => {
+    it("tokens may be fewer or more in a plugin's own pass", () => {
       for (const count of [1, 9]) {
         const hooks = createHooks();
         tap(hooks, "tokens", "a", () => tensor(2, count, 4));

@@ -138,7 +138,7 @@ describe("the author is told of", () => {
 
     returns("augment", (x: tf.Tensor4D) => tf.mean(x), ["[]", "[4, 16, 16, 3]", "of global"], /shape/);
     returns("embed", part([4, 2, 32]), ["[4, 2, 32]", "[4, 4, 32]", "of student/global"], /shape/);
-    returns("tokens", part([4, 5, 16]), ["[4, 5, 16]", "[4, T, 32]"], /batch and the width/);
+    returns("tokens", part([4, 2, 32]), ["[4, 2, 32]", "[4, 5, 32]"], /in a pass of your own/);
     returns("forward", (output: object) => ({ ...output }), ["an object", "a BackboneOutput"], /Proxy/);
     returns("views", () => ({}), ["an object", "an array of view groups"], /\[\.\.\.views, yours\]/);
     tells(
