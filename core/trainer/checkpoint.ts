@@ -17,6 +17,8 @@ export interface CheckpointInfo {
   readonly dataset: string;
   /** Samples per update: epochs and the order of images depend on it. */
   readonly batchSize: number;
+  /** Names of the plugins that trained it, in the order in which they are applied; also of those without weights. */
+  readonly plugins: readonly string[];
   /** Figures that a resumed run cannot compute again, such as the untrained backbone's. */
   readonly notes: Readonly<Record<string, unknown>>;
 }

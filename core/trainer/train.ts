@@ -115,7 +115,7 @@ export async function train(
 class TrainRun {
   private readonly assembly: Assembly;
   private readonly pipeline: ViewPipeline;
-  private readonly plugins: readonly ResolvedPlugin[];
+  private readonly pluginNames: readonly string[];
   private readonly options: TrainOptions;
   private readonly observer: TrainObserver;
   private readonly logger: Logger;
@@ -134,7 +134,7 @@ class TrainRun {
     this.assembly = assembly;
     this.relations = new RelationPictures(assembly, assembly.config.report.samples);
     this.pipeline = pipeline;
-    this.plugins = plugins;
+    this.pluginNames = plugins.map(({ definition }) => definition.manifest.name);
     this.options = options;
     this.observer = options.observer ?? {};
     this.logger = logger;
@@ -208,7 +208,7 @@ class TrainRun {
       engine: kind,
       library,
       parameters: training.state.parameterCount(),
-      plugins: this.plugins.map((p) => p.definition.manifest.name),
+      plugins: this.pluginNames,
       images: dataset.size,
     });
   }
@@ -291,6 +291,7 @@ class TrainRun {
       seed: config.seed,
       dataset: dataset.fingerprint,
       batchSize: config.train.batchSize,
+      plugins: this.pluginNames,
       notes: { untrained: this.evaluator.untrained },
       tensors: variables.map(({ name, shape }, i) => ({ name, shape, values: values[i]! })),
     };

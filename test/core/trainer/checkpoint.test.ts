@@ -16,6 +16,7 @@ const checkpoint = (step: number, fill = step): Checkpoint => ({
   seed: 3,
   dataset: "0123456789ab",
   batchSize: 4,
+  plugins: ["dino", "own"],
   notes: { untrained: { "knn/top1": 0.25 } },
   tensors: [
     { name: "student/a", shape: [2, 3], values: new Float32Array(6).fill(fill) },

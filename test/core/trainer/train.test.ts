@@ -73,7 +73,8 @@ describe("train", () => {
     const { summary, told } = await run({ name: "dry", options: { dryRun: true } });
     assert.deepEqual([summary.status, summary.step], ["finished", 1]);
     assert.deepEqual([told.steps.length, told.evaluations.length, told.checkpoints], [1, 1, [1]]);
-    assert.equal((await checkpointOf(base(), "dry")).step, 1);
+    const { step, plugins } = await checkpointOf(base(), "dry");
+    assert.deepEqual([step, plugins], [1, ["multi-crop", "dino"]]);
     assert.ok(summary.evaluations.length > 0);
   });
 
