@@ -14,13 +14,13 @@ import type { ViewGroupSpec } from "../core/contexts.ts";
 import type { Dataset } from "../core/data/dataset.ts";
 import type { ViewBatch } from "../core/data/pipeline.ts";
 import { GraphEngine } from "../core/engine/graph-engine.ts";
+import { timeByHook, timeByOp, type TimeShare } from "../core/engine/timings.ts";
 import { silentLogger } from "../core/logger.ts";
 import { Random } from "../core/random.ts";
 import { assemble, type Assembly } from "../core/trainer/assemble.ts";
 import { resolvePlugins } from "../registry/resolve.ts";
 import { methodFlops } from "./method-flops.ts";
 import { MatmulPeak } from "./peak.ts";
-import { topTimings } from "./profile.ts";
 
 const { values: flags } = parseArgs({
   options: {
@@ -111,6 +111,17 @@ function noiseBatch({ run, training }: Assembly): ViewBatch {
   };
 }
 
+function table(shares: readonly TimeShare[]): string {
+  const total = shares.reduce((sum, { microseconds }) => sum + microseconds, 0);
+  return shares
+    .slice(0, 25)
+    .map(({ name, microseconds, nodes }) => {
+      const share = ((100 * microseconds) / total).toFixed(1).padStart(5);
+      return `${name.padEnd(36)} ${(microseconds / 1000).toFixed(1).padStart(9)} ms ${share} % ${nodes} nodes\n`;
+    })
+    .join("");
+}
+
 const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1]!;
 
 const loaded = flags.config
@@ -152,7 +163,6 @@ const names = plugins.map((p) => p.definition.manifest.name);
 const cells = Array.from(training.maskCells("global", batch, progress) ?? []);
 const masked = cells.filter((cell) => cell !== 0).length;
 const flops = methodFlops(assembly, plugins, masked);
-const flopsPerSecond = flops / seconds;
 const peakFlopsPerSecond = peak.flops / median(peaks);
 const result = {
   arch: config.backbone.arch,
@@ -168,14 +178,14 @@ const result = {
   imagesPerSecond: run.batchSize / seconds,
   firstStepSeconds: firstStep,
   peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
-  flops,
-  flopsPerSecond,
   peakFlopsPerSecond,
-  shareOfPeak: flopsPerSecond / peakFlopsPerSecond,
+  ...(flops === undefined
+    ? {}
+    : { flops, flopsPerSecond: flops / seconds, shareOfPeak: flops / seconds / peakFlopsPerSecond }),
 };
 process.stdout.write(`${JSON.stringify(result)}\n`);
 if (flags.profile && engine instanceof GraphEngine) {
   const { timings } = engine.profile(program, training.feeds(batch, progress));
-  process.stderr.write(topTimings(timings, flags.profile === "op" ? "op" : "scope"));
+  process.stderr.write(table(flags.profile === "op" ? timeByOp(timings) : timeByHook(timings, names)));
 }
 process.exit(0); // libtensorflow's threads do not end by themselves

@@ -5,6 +5,7 @@ import { doctorCommand } from "./commands/doctor.ts";
 import { evalCommand } from "./commands/eval.ts";
 import { newPluginCommand } from "./commands/new-plugin.ts";
 import { previewCommand } from "./commands/preview.ts";
+import { profileCommand } from "./commands/profile.ts";
 import { runsCommand } from "./commands/runs.ts";
 import { schemaCommand } from "./commands/schema.ts";
 import { setupCommand } from "./commands/setup.ts";
@@ -48,6 +49,7 @@ export function makeProgram(context: CliContext): Command {
     startCommand,
     trainCommand,
     previewCommand,
+    profileCommand,
     evalCommand,
     runsCommand,
     newPluginCommand,

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { stripVTControlCharacters } from "node:util";
 import { checkLines } from "../../cli/commands/doctor.ts";
+import { profileLines } from "../../cli/commands/profile.ts";
 import { comparisonLines, runLines } from "../../cli/commands/runs.ts";
 import { installProgress } from "../../cli/library.ts";
 import { tableLines } from "../../cli/table.ts";
@@ -56,6 +57,19 @@ describe("what the CLI shows", () => {
       ]),
       ["name      n", "a       100", "longer    2"],
     );
+  });
+
+  it("is a row for each hook that a step's time goes to", () => {
+    const shares = [
+      { name: "core", microseconds: 3000, nodes: 2 },
+      { name: "dino/loss", microseconds: 1000, nodes: 1 },
+    ];
+    assert.deepEqual(plain(profileLines({ images: 4, seconds: 0.12345, shares })), [
+      "one step of 4 images takes 0.123 s",
+      "plugin  hook  thread ms   share",
+      "core                3.0  75.0 %",
+      "dino    loss        1.0  25.0 %",
+    ]);
   });
 
   it("is a row per run, with the problems below", () => {
