@@ -4,7 +4,7 @@ import ts from "typescript-eslint";
 import { importDirection } from "./scripts/import-direction.mjs";
 
 export default defineConfig(
-  globalIgnores(["dist", "runs", "test/fixtures"]),
+  globalIgnores(["dist", "docs/api", "runs", "test/fixtures"]),
   js.configs.recommended,
   { rules: { eqeqeq: "error" } },
   {

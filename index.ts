@@ -1,4 +1,8 @@
-/** relata: trains runs from a program as the command line does. */
+/**
+ * Trains runs from a program as the command line does.
+ *
+ * @module relata
+ */
 import type { RunOptions, RunSummary } from "./core/run/run.ts";
 import { runTraining } from "./core/run/run.ts";
 import { parseConfig } from "./core/config/parse.ts";
@@ -10,12 +14,20 @@ export { defineConfig, loadConfig, type LoadedConfig } from "./core/config/load.
 export { findPreset, presetNames } from "./core/config/presets.ts";
 export type { ResolvedConfig, RunConfig } from "./core/config/schema.ts";
 export { RelataError } from "./core/errors.ts";
-export type { EvalResult, Figure, ProtocolCard } from "./core/eval/card.ts";
+export type { Baseline, BaselineName, EvalResult, Figure, ProtocolCard } from "./core/eval/card.ts";
 export type { PluginDefinition, PluginUse } from "./core/plugin.ts";
-export { compareRuns, listRuns, type RunSummary as RunListing } from "./core/report/runs.ts";
+export type { Evaluation } from "./core/eval/evaluator.ts";
+export type { RelationSample, RunStatus, ViewSample } from "./core/report/report-data.ts";
+export {
+  compareRuns,
+  listRuns,
+  type RunComparison,
+  type RunSummary as RunListing,
+} from "./core/report/runs.ts";
 export type { StepReport, TrainingStart, TrainObserver } from "./core/trainer/train.ts";
 export type { RunSummary };
 
+/** Of a run that a program starts. */
 export interface TrainOptions extends Omit<RunOptions, "baseDir" | "resume" | "command"> {
   /** Where paths in the config start (default: the current folder). */
   readonly baseDir?: string;

@@ -26,6 +26,7 @@ export interface BackboneSegment {
   readonly keepBlocks?: readonly number[];
 }
 
+/** What the blocks make of one pass. */
 export interface BackboneSegmentOutput {
   /** [B, T, D] after the last block, before the final norm; [B, 1, D] when `clsOnly`. */
   readonly tokens: Tensor3D;
@@ -33,6 +34,7 @@ export interface BackboneSegmentOutput {
   readonly blocks: ReadonlyMap<number, Tensor3D>;
 }
 
+/** What BACKBONE is bound to. It owns no weights: every method reads them through the `Parameters` of a network. */
 export interface Backbone {
   /** D, of the tokens that it gives. */
   readonly embedDim: number;

@@ -4,6 +4,7 @@ import { container as root, instanceCachingFactory, type DependencyContainer } f
 import { errors } from "./errors.ts";
 import type { Services, Token } from "./tokens.ts";
 
+/** The run's services by token. */
 export class Container implements Services {
   private readonly inner: DependencyContainer;
 

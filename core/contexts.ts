@@ -40,6 +40,7 @@ export interface Pass {
   readonly grid: TokenGrid;
 }
 
+/** What `setup.pass` is asked for. */
 export interface PassSpec {
   readonly network: Network;
   /** Name of a view group. */
@@ -145,6 +146,7 @@ export interface PhaseHandle<T extends PhaseValue = PhaseValue> {
   /** Phantom: the type of the value. Never set. */
   readonly value?: T;
 }
+/** What a phase can be; by its value programs are told apart. */
 export type PhaseValue = string | number | boolean;
 
 // --- setup -------------------------------------------------------------------------------------------------
@@ -170,6 +172,7 @@ export interface RunInfo {
   readonly numClasses: number | undefined;
 }
 
+/** Of a declared weight. */
 export interface VariableOptions {
   /** Gets gradients (default true). */
   readonly trainable?: boolean;
@@ -181,6 +184,7 @@ export interface VariableOptions {
   readonly group?: OptimizerGroup;
 }
 
+/** What the samplers of inputs and masks get, on the host, for each micro-batch. */
 export interface SamplerContext {
   readonly step: number;
   readonly epoch: number;
@@ -193,6 +197,7 @@ export interface SamplerContext {
   random(...keys: (string | number)[]): Random;
 }
 
+/** Declares all that a method needs; each declaration gives a handle. */
 export interface SetupContext {
   readonly run: RunInfo;
   readonly backbone: Backbone;
@@ -272,6 +277,7 @@ export interface MaskedPatches {
   readonly used: Tensor1D;
 }
 
+/** What every hook inside the step has: handles become tensors. */
 export interface StepContext {
   readonly run: RunInfo;
   readonly batch: BatchStatistics;
@@ -292,6 +298,7 @@ export interface StepContext {
   readonly labels: Tensor1D;
 }
 
+/** The step, and the view group whose pixels are augmented. */
 export interface AugmentContext extends StepContext {
   readonly views: ViewGroupSpec;
 }
@@ -355,6 +362,7 @@ export type CrossView = (
   options?: CrossViewOptions,
 ) => Tensor;
 
+/** What `compare` is told of the matrices that it gets. */
 export interface ComparedPairs {
   readonly teacher: Pass;
   readonly student: Pass;
@@ -365,6 +373,7 @@ export interface ComparedPairs {
   readonly overlaps: Tensor1D | null;
 }
 
+/** How relations are compared across views. */
 export interface CrossViewOptions {
   /** Made of each teacher relation once, before `compare` gets it: a softmax. */
   readonly target?: (teacher: Tensor) => Tensor;
@@ -383,6 +392,7 @@ export interface CrossViewOptions {
   readonly teacher?: string;
 }
 
+/** The step, and what its passes gave. */
 export interface LossContext extends StepContext {
   output(pass: Pass): BackboneOutput;
   /** [count * B, S, S, C] augmented and normalised pixels of a view group. */
@@ -403,6 +413,7 @@ export interface LossSink {
   metric(name: string, value: Tensor): void;
 }
 
+/** The step after the optimizer: reads give what was before, and buffers can be written. */
 export interface UpdateContext extends StepContext {
   output(pass: Pass): BackboneOutput;
   /** Sets a buffer, after the optimizer, unless the step was not finite. */

@@ -32,6 +32,7 @@ import { guard } from "./hook-guards.ts";
 import { backboneOutput, tokensOfPass, sameShape, viewGroups } from "./hook-values.ts";
 import { currentScope, pluginOf } from "./scopes.ts";
 
+/** Every hook, in the order in which it runs; docs/hooks.md has an example of each. */
 export interface Hooks {
   /** Host, once, sync waterfall. The list of view groups -> the list with this plugin's groups. */
   readonly views: SyncWaterfallHook<[ViewGroupSpec[]]>;

@@ -1,8 +1,13 @@
-/** relata/plugin: all that a plugin imports. */
+/**
+ * All that a plugin imports.
+ *
+ * @module relata/plugin
+ */
 import { z } from "zod";
 import type { Container } from "./container.ts";
 import type { Hooks } from "./hooks.ts";
 
+/** What a plugin says of itself. */
 export interface PluginManifest<S extends z.ZodType> {
   /** kebab-case; the namespace of the plugin's variables, metrics and scopes. */
   readonly name: string;
@@ -20,11 +25,13 @@ export interface PluginManifest<S extends z.ZodType> {
   readonly after?: readonly string[];
 }
 
+/** What `apply` gets besides the hooks: the manifest's name, and the checked options with their defaults. */
 export interface PluginContext<O> {
   readonly name: string;
   readonly options: O;
 }
 
+/** What `apply` may give back. */
 export interface PluginParts {
   /** Rebinds services of the run (DI replaces, hooks extend). */
   services?(container: Container): void;
@@ -76,9 +83,16 @@ export type { Scalar, Tensor, Tensor1D, Tensor2D, Tensor3D, Tensor4D } from "@te
 export * from "./math/index.ts";
 export type { Backbone, BackboneSegment, BackboneSegmentOutput, TokenGrid } from "./backbone.ts";
 export { TransformerBlocks, type TransformerConfig } from "./vit/transformer-blocks.ts";
-export { MlpHead } from "./heads/mlp-head.ts";
 export { drawMask, maskSampler, mostMasked, type MaskSpec } from "./data/patch-mask.ts";
-export { ProjectionMlp, PrototypeLayer } from "./heads/projection-head.ts";
+export { MlpHead, type MlpHeadOptions, type MlpHeadSpec } from "./heads/mlp-head.ts";
+export {
+  ProjectionMlp,
+  PrototypeLayer,
+  type ProjectionMlpOptions,
+  type ProjectionMlpSpec,
+  type PrototypeLayerOptions,
+  type PrototypeLayerSpec,
+} from "./heads/projection-head.ts";
 export { RelationHeads } from "./heads/relation-head.ts";
 export { AdamW, decaysByDefault } from "./trainer/optimizer.ts";
 export type {
@@ -89,10 +103,16 @@ export type {
   TrainableParameter,
 } from "./trainer/optimizer.ts";
 export type { Centering, TeacherTargets } from "./trainer/centering.ts";
-export type { Tracer, Variable } from "./engine/engine.ts";
+export type { OptimizerGroupDeclaration } from "./trainer/optimizer-groups.ts";
+export type { Checkpoint, CheckpointInfo, CheckpointStore } from "./trainer/checkpoint.ts";
+export type { NamedTensor } from "./trainer/safetensors.ts";
+export type { Dataset, DatasetItem } from "./data/dataset.ts";
+export type * from "./engine/engine.ts";
+export type { Logger } from "./logger.ts";
 export { cosineSchedule, linearWarmup } from "./trainer/schedule.ts";
 export type * from "./contexts.ts";
+export type { Container } from "./container.ts";
 export type { Hooks } from "./hooks.ts";
-export { Random } from "./random.ts";
+export { Random, type RandomKey } from "./random.ts";
 export { errors } from "./errors.ts";
 export * from "./tokens.ts";

@@ -23,6 +23,7 @@ export interface Services {
   get<T>(token: Token<T>): T;
 }
 
+/** A token for a service of one's own: what one plugin binds, others ask for in `setup.service`. */
 export function createToken<T>(description: string): Token<T> {
   return { key: Symbol(description), description };
 }

@@ -9,6 +9,7 @@ import { didYouMean } from "./did-you-mean.ts";
 const RECIPES = join(packageRoot, "benchmarks", "recipes");
 const ENDING = ".yaml";
 
+/** In alphabetical order. */
 export function presetNames(): string[] {
   return readdirSync(RECIPES)
     .filter((file) => file.endsWith(ENDING))

@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { errors } from "../errors.ts";
 
+/** One image of a dataset. */
 export interface DatasetItem {
   /** Stable name within the dataset, such as `cats/007.jpg`. */
   readonly id: string;
@@ -10,6 +11,7 @@ export interface DatasetItem {
   readonly label?: number;
 }
 
+/** What DATASET is bound to. */
 export interface Dataset {
   readonly name: string;
   readonly size: number;

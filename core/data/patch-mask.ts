@@ -3,6 +3,7 @@ import type { TokenGrid } from "../backbone.ts";
 import type { SamplerContext } from "../contexts.ts";
 import type { Random } from "../random.ts";
 
+/** Which masks are drawn. */
 export interface MaskSpec {
   /** Each view takes one of these ratios, each as likely. */
   readonly ratios: readonly { readonly ratio: number; readonly variation: number }[];

@@ -31,6 +31,7 @@ export interface ViewPipelineOptions {
   readonly prefetch?: number;
 }
 
+/** The views of one micro-batch, by group. */
 export interface ViewBatch {
   readonly epoch: number;
   /** Since the start of training, not of the epoch. */

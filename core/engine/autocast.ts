@@ -7,6 +7,7 @@
 import { isFloat32Island } from "../math/ambient.ts";
 import { DataType } from "./c-api.ts";
 
+/** Of matrix products; `train.precision` of the config. */
 export type Precision = "fp32" | "bf16";
 
 const products = new Set(["MatMul", "BatchMatMulV2"]);

@@ -185,6 +185,7 @@ export function shapeBytes(shape: readonly number[]): Buffer {
   return Buffer.from(BigInt64Array.from(shape, BigInt).buffer);
 }
 
+/** Values of a tensor on the host, row-major. */
 export type HostArray = Float32Array | Int32Array | Uint8Array;
 
 /** A TF_Tensor holding a copy of `values`. The caller frees it. */

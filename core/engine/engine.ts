@@ -10,6 +10,7 @@ import type { Precision } from "./autocast.ts";
 
 export type { HostArray, Precision };
 
+/** Of what programs are fed. */
 export type InputType = "float32" | "int32" | "uint8";
 
 /** State that lives in the engine, float32. */
@@ -19,6 +20,7 @@ export interface Variable {
   readonly size: number;
 }
 
+/** One tensor's step of AdamW. */
 export interface AdamUpdate {
   readonly variable: Variable;
   /** First and second moments, of the variable's shape. */
@@ -57,7 +59,9 @@ export interface Tracer {
   when(condition: Tensor, body: () => void): void;
 }
 
+/** A program's body. */
 export type Trace = (tracer: Tracer) => void;
+/** Values by the name of the input. */
 export type Feeds = Readonly<Record<string, HostArray>>;
 
 /** Where a non-finite value first appeared. */
@@ -68,11 +72,13 @@ export interface NonFinite {
   readonly gradientOf?: string;
 }
 
+/** A body that was traced, ready to run. */
 export interface Program {
   /** Feeds by input name. Throws PROGRAM_FEED for a missing one or a wrong length or type, and VARIABLE_UNKNOWN. */
   run(feeds: Feeds): Promise<Record<string, HostArray>>;
 }
 
+/** What computes, as the report and `relata doctor` tell it. */
 export interface EngineDescription {
   readonly kind: "graph" | "eager";
   readonly backend: string;
@@ -83,6 +89,7 @@ export interface EngineDescription {
   readonly library: string;
 }
 
+/** What ENGINE is bound to. */
 export interface Engine {
   readonly description: EngineDescription;
   /** Declares a variable. It has no value until `load`. Throws VARIABLE_DECLARED_TWICE. */
@@ -97,6 +104,6 @@ export interface Engine {
   verify(program: Program): void;
   /** Runs the program without writing, and names the first op whose result is not finite. */
   firstNonFinite(program: Program, feeds: Feeds): Promise<NonFinite | undefined>;
-  /** Bytes that the process's tensors hold where the backend can tell, else undefined. */
+  /** Frees everything. The engine is not used afterwards. */
   close(): void;
 }

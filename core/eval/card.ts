@@ -23,6 +23,7 @@ export interface ProtocolCard {
   readonly n: number;
 }
 
+/** What is compared with. */
 export type BaselineName = "raw pixels" | "untrained backbone";
 
 /** The same figure, by the same protocol, without training. */
@@ -32,6 +33,7 @@ export interface Baseline {
   readonly value: number;
 }
 
+/** A share of 1 that a protocol measures, beside the same without training. */
 export interface Figure {
   /** "top-1", "top-5", "mean reciprocal rank" … */
   readonly name: string;

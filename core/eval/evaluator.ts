@@ -75,6 +75,7 @@ function describe({ task, queries, bank, crop, seed }: Omit<RetrievalTask, "key"
   return { task, features: POOLED, crop, seed, ...sets };
 }
 
+/** One evaluation of a run. */
 export interface Evaluation {
   readonly results: readonly EvalResult[];
   /** Figures by log name, e.g. "knn/top1". */

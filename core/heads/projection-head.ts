@@ -9,6 +9,7 @@ import { linear } from "../math/linear.ts";
 import { l2Normalize } from "../math/normalize.ts";
 import type { Parameters, ParameterSpec } from "../parameters.ts";
 
+/** Sizes of the MLP, compared where plugins share it. */
 export type ProjectionMlpSpec = {
   readonly inDim: number;
   readonly hiddenDim: number;
@@ -48,8 +49,10 @@ export class ProjectionMlp implements HeadModule {
   }
 }
 
+/** Left out: hiddenDim 2048, bottleneckDim 256, 3 layers. */
 export type ProjectionMlpOptions = Partial<ProjectionMlpSpec> & { readonly inDim: number };
 
+/** Sizes of the layer, compared where plugins share it. */
 export type PrototypeLayerSpec = {
   readonly inDim: number;
   /** K, the number of prototypes. */
@@ -62,7 +65,7 @@ export type PrototypeLayerSpec = {
 /**
  * Weight-normalised linear layer without bias (arXiv 1602.07868, eq. 2), [R, inDim] -> [R, outDim]:
  *
- *   y_k = g_k (v_k / |v_k|) . x
+ *     y_k = g_k (v_k / |v_k|) . x
  */
 export class PrototypeLayer implements HeadModule {
   readonly spec: PrototypeLayerSpec;
@@ -96,4 +99,5 @@ export class PrototypeLayer implements HeadModule {
   }
 }
 
+/** Left out: inDim 256, normLastLayer true, no frozen epochs. */
 export type PrototypeLayerOptions = Partial<PrototypeLayerSpec> & { readonly outDim: number };

@@ -13,8 +13,8 @@ export interface AttentionSegment {
  * Multi-head self-attention (arXiv 1706.03762, eq. 1) of packed sequences: the rows of all segments lie one
  * after the other, and each sequence attends to itself. With d = D / heads, per sequence and head:
  *
- *   A = softmax(q k^T / sqrt d),   o = A v
- *   dv = A^T do,   dA = do v^T,   dS = A (dA - rowsum(do o)),   dq = dS k / sqrt d,   dk = dS^T q / sqrt d
+ *     A = softmax(q k^T / sqrt d),   o = A v
+ *     dv = A^T do,   dA = do v^T,   dS = A (dA - rowsum(do o)),   dq = dS k / sqrt d,   dk = dS^T q / sqrt d
  *
  * @param qkv [R, 3 D]: q, k and v beside each other, each head by head; R = sum of batch * tokens
  * @returns [sum of batch * tokens, or of batch where queries is "cls", D]

@@ -9,6 +9,7 @@ import { withGradient } from "./with-gradient.ts";
  */
 export type ReduceMean = <T extends tf.Tensor>(localMean: T) => T;
 
+/** Of each channel, over the batch at hand. */
 export interface BatchMoments {
   /** [C] */
   readonly mean: tf.Tensor1D;
@@ -33,9 +34,9 @@ export function batchMoments(x: tf.Tensor2D, reduce: ReduceMean = onOneProcess):
  * Batch normalisation in training (arXiv 1502.03167, algorithm 1) of rows, in float32. With the batch's mean m
  * and variance v of each column:
  *
- *   n = (x - m) / sqrt(v + epsilon),   y = gamma n + beta
- *   dx = gamma (dy - mean(dy) - n mean(dy n)) / sqrt(v + epsilon)
- *   dgamma = sum over rows of dy n,   dbeta = sum over rows of dy   (of this process)
+ *     n = (x - m) / sqrt(v + epsilon),   y = gamma n + beta
+ *     dx = gamma (dy - mean(dy) - n mean(dy n)) / sqrt(v + epsilon)
+ *     dgamma = sum over rows of dy n,   dbeta = sum over rows of dy   (of this process)
  *
  * @param x [M, C]
  * @param gamma [C]

@@ -11,8 +11,8 @@ export function temperedSoftmax<T extends tf.Tensor>(logits: T, temperature: num
 /**
  * Cross-entropy of each row, in float32, without a gradient to the labels:
  *
- *   loss_r = -sum_k labels_rk log softmax(logits_r)_k
- *   dlogits_r = dloss_r (softmax(logits_r) - labels_r)
+ *     loss_r = -sum_k labels_rk log softmax(logits_r)_k
+ *     dlogits_r = dloss_r (softmax(logits_r) - labels_r)
  *
  * @param labels [..., K] probabilities: rows sum to 1
  * @param logits [..., K], already divided by their temperature
@@ -53,7 +53,7 @@ function portableCrossEntropy(labels: tf.Tensor2D, logits: tf.Tensor2D): tf.Tens
  * Mean cross-entropy between the softmax distributions of two equally shaped tensors over their last axis. The
  * teacher's side gets no gradient. Divide by the temperatures and subtract the center before.
  *
- *   mean over rows of -sum_k softmax(teacher)_k log softmax(student)_k
+ *     mean over rows of -sum_k softmax(teacher)_k log softmax(student)_k
  *
  * @param teacherLogits [..., K]
  * @param studentLogits [..., K]

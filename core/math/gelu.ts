@@ -5,8 +5,8 @@ import { withGradient } from "./with-gradient.ts";
 /**
  * The exact GELU (arXiv 1606.08415), any shape, in float32. With the normal distribution's cdf P and density p:
  *
- *   y = x P(x),   P(x) = (1 + erf(x / sqrt 2)) / 2
- *   dx = dy (P(x) + x p(x)),   p(x) = exp(-x^2 / 2) / sqrt(2 pi)
+ *     y = x P(x),   P(x) = (1 + erf(x / sqrt 2)) / 2
+ *     dx = dy (P(x) + x p(x)),   p(x) = exp(-x^2 / 2) / sqrt(2 pi)
  */
 export function gelu<T extends tf.Tensor>(x: T): T {
   return float32(() =>

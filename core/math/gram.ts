@@ -5,7 +5,7 @@ import { withGradient } from "./with-gradient.ts";
 /**
  * Inner products of the rows, in float32:
  *
- *   y = x x^T,   dx = (dy + dy^T) x
+ *     y = x x^T,   dx = (dy + dy^T) x
  *
  * @param x [..., n, d]
  * @returns [..., n, n]
@@ -23,7 +23,7 @@ export function gram(x: tf.Tensor): tf.Tensor {
 /**
  * Inner products of the columns, in float32:
  *
- *   y = x^T x,   dx = x (dy + dy^T)
+ *     y = x^T x,   dx = x (dy + dy^T)
  *
  * @param x [..., n, d]
  * @returns [..., d, d]

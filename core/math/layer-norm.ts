@@ -5,9 +5,9 @@ import { withGradient } from "./with-gradient.ts";
 /**
  * Layer normalisation (arXiv 1607.06450) of each row, in float32. With the row's mean m and variance v:
  *
- *   n = (x - m) / sqrt(v + epsilon),   y = gamma n + beta
- *   dx = (g - mean(g) - n mean(g n)) / sqrt(v + epsilon)   where g = gamma dy
- *   dgamma = sum over rows of dy n,   dbeta = sum over rows of dy
+ *     n = (x - m) / sqrt(v + epsilon),   y = gamma n + beta
+ *     dx = (g - mean(g) - n mean(g n)) / sqrt(v + epsilon)   where g = gamma dy
+ *     dgamma = sum over rows of dy n,   dbeta = sum over rows of dy
  *
  * @param x [R, D]
  * @param gamma [D]

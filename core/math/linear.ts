@@ -5,7 +5,7 @@ import { withGradient } from "./with-gradient.ts";
 /**
  * y = x W^T + b, in PyTorch's layout.
  *
- *   dx = dy W,   dW = dy^T x,   db = sum over rows of dy
+ *     dx = dy W,   dW = dy^T x,   db = sum over rows of dy
  *
  * @param x [R, I]
  * @param weight [O, I]

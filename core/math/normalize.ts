@@ -5,8 +5,8 @@ import { withGradient } from "./with-gradient.ts";
 /**
  * Divides each vector of the last axis by its length, in float32:
  *
- *   y = x / max(|x|, epsilon)
- *   dx = (dy - y (dy . y)) / |x|,   or dy / epsilon where |x| <= epsilon
+ *     y = x / max(|x|, epsilon)
+ *     dx = (dy - y (dy . y)) / |x|,   or dy / epsilon where |x| <= epsilon
  *
  * @param x [..., D]
  * @returns [..., D]

@@ -35,7 +35,7 @@ export type SamplePadding = "zeros" | "border";
 export interface OverlapPair<T> {
   readonly a: T;
   readonly b: T;
-  /** [n]: 1 where the crops overlap, 0 where they do not (touching edges do not). */
+  /** [n] 1 where the crops overlap, 0 where they do not (touching edges do not). */
   readonly hit: tf.Tensor1D;
 }
 
@@ -117,7 +117,7 @@ function fieldsOf(rects: tf.Tensor2D): RectFields {
  * `count` equal parts of -1 … 1. Beyond the first and the last there is nothing (zero) with padding `zeros`; with
  * `border` a coordinate there is that of the first or the last.
  *
- *   weight_i = max(0, 1 - |((c + 1) count - 1) / 2 - i|)
+ *     weight_i = max(0, 1 - |((c + 1) count - 1) / 2 - i|)
  *
  * @param coordinates [n, g]
  * @returns [n, g, count]
@@ -172,7 +172,9 @@ export function overlapSampling(
  * Features at the sample points, in float32; each sample may be sampled K times, for K other crops. The weights get no
  * gradient.
  *
- *   out[(n, k), (a, b)] = sum_ij y[(n, k), a, i] x[(n, k), b, j] features[n, (i, j)],   dfeatures is the transposed sum
+ *     out[(n, k), (a, b)] = sum_ij y[(n, k), a, i] x[(n, k), b, j] features[n, (i, j)]
+ *
+ * and dfeatures is the transposed sum.
  *
  * @param features [n, rows * columns, C], row-major
  * @param weights y [n * K, g, rows], x [n * K, g, columns]

@@ -13,7 +13,7 @@ export interface GridSize {
  * with A = -0.75, without antialiasing, at the scale (k + 0.1) / n0 per axis. Separable and linear in the
  * positions, so the gradient is the transposed resampling. In float32. The native grid is returned as it is.
  *
- *   out[a, b] = sum_ij R[a, i] C[b, j] positions[i, j]
+ *     out[a, b] = sum_ij R[a, i] C[b, j] positions[i, j]
  *
  * @param positions [1, n0 rows * n0 columns, D], row-major
  * @param native the grid of `positions`

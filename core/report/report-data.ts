@@ -2,6 +2,7 @@ import type { Baseline, EvalResult } from "../eval/card.ts";
 import type { AnnotatedImage, RgbImage } from "./images.ts";
 import type { MetricsRecord } from "./metrics-log.ts";
 
+/** Where a run stands. */
 export type RunStatus = "running" | "finished" | "stopped" | "failed";
 
 /** Numbers are rounded and grouped for reading: give what must stay as it is, like a seed, as text. */

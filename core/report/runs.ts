@@ -28,6 +28,7 @@ export interface RunRecord {
   readonly device: string;
 }
 
+/** A run folder at a glance. */
 export interface RunSummary {
   readonly name: string;
   readonly folder: string;
@@ -101,6 +102,7 @@ export function readRun(folder: string): RunSummary {
   };
 }
 
+/** Runs side by side. */
 export interface RunComparison {
   readonly runs: readonly RunSummary[];
   /** Config paths whose values differ, with the value of each run; undefined where a run has none. */

@@ -21,6 +21,7 @@ export interface RunOptions {
   readonly command?: string;
 }
 
+/** How a run ended. */
 export interface RunSummary extends TrainSummary {
   /** Absent where the folder was removed. */
   readonly report?: string;

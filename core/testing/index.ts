@@ -1,3 +1,8 @@
-/** relata/testing: what tests of plugins need. */
-export { PluginTester, type PluginCases } from "./plugin-tester.ts";
-export { globalViews, localViews, tinyBatch, tinyTraining } from "./tiny-run.ts";
+/**
+ * What tests of plugins need.
+ *
+ * @module relata/testing
+ */
+export { PluginTester, type PluginCases, type Runner } from "./plugin-tester.ts";
+export { globalViews, localViews, tinyBatch, tinyTraining, type TinyOptions } from "./tiny-run.ts";
+export type { ViewBatch } from "../data/pipeline.ts";

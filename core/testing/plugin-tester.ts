@@ -17,6 +17,7 @@ import { PLUGIN_NAME } from "../plugin-name.ts";
 import { checkGolden, checks, type Subject } from "./checks.ts";
 import { globalViews, localViews } from "./tiny-run.ts";
 
+/** What a plugin is tested with. */
 export interface PluginCases<O> {
   /** Options that train, one at least; each is put through every check. */
   readonly valid: readonly O[];
@@ -44,7 +45,7 @@ export interface PluginCases<O> {
 }
 
 /** A test runner's `describe` and `it`; mocha's, Jest's, Vitest's and node:test's fit. */
-interface Runner {
+export interface Runner {
   describe(title: string, body: () => void): unknown;
   it(title: string, body: () => Promise<void> | void): unknown;
 }

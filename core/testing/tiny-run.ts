@@ -44,6 +44,7 @@ export const tinySettings: TrainingSettings = {
   normalisation: { mean: [0.5, 0.5, 0.5], std: [0.25, 0.25, 0.25] },
 };
 
+/** What a tiny run can be asked for. */
 export interface TinyOptions {
   readonly views?: readonly ViewGroupSpec[];
   readonly run?: Partial<RunInfo>;

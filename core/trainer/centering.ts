@@ -3,12 +3,11 @@ import type * as tf from "@tensorflow/tfjs-core";
 import type { SetupContext, StepContext, UpdateContext } from "../contexts.ts";
 import { nextCenter, teacherProbabilities } from "../math/index.ts";
 
+/** What CENTERING is bound to. */
 export interface Centering {
   /**
-   * Declares what the targets of one loss need, in `setup`.
-   *
-   * @param prototypes K
-   * @param momentum of a moving center, 0..1
+   * Declares what the targets of one loss need, in `setup`: over K prototypes, and with the momentum of a moving
+   * center, 0..1.
    */
   declare(
     setup: SetupContext,
@@ -16,6 +15,7 @@ export interface Centering {
   ): TeacherTargets;
 }
 
+/** The targets of one loss. */
 export interface TeacherTargets {
   /**
    * Distributions over the prototypes, [R, K]; no gradient.

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { errors } from "../errors.ts";
 import { readSafetensors, writeSafetensors, type NamedTensor } from "./safetensors.ts";
 
+/** What a checkpoint says besides its tensors. */
 export interface CheckpointInfo {
   /** Updates done. */
   readonly step: number;
@@ -23,10 +24,12 @@ export interface CheckpointInfo {
   readonly notes: Readonly<Record<string, unknown>>;
 }
 
+/** The whole state of a run. */
 export interface Checkpoint extends CheckpointInfo {
   readonly tensors: readonly NamedTensor[];
 }
 
+/** What CHECKPOINTS is bound to. */
 export interface CheckpointStore {
   /** Gives the path of what was saved. Throws CHECKPOINT_WRITE; what was there before stays. */
   save(checkpoint: Checkpoint): Promise<string>;

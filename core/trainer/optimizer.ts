@@ -25,6 +25,7 @@ export interface ParameterGradient {
   readonly weightDecay: tf.Scalar;
 }
 
+/** What an optimizer gets, once an update. */
 export interface OptimizerStep {
   readonly tracer: Tracer;
   readonly gradients: readonly ParameterGradient[];
@@ -32,6 +33,7 @@ export interface OptimizerStep {
   readonly gate: (name: string) => tf.Scalar;
 }
 
+/** What OPTIMIZER is bound to. */
 export interface Optimizer {
   readonly name: string;
   /** Declares the optimizer's own state, zero at the start and saved in checkpoints. */
@@ -43,6 +45,7 @@ export interface Optimizer {
   apply(step: OptimizerStep): void;
 }
 
+/** `train.adam` and `train.decayBiases` of the config. */
 export interface AdamWOptions {
   readonly beta1: number;
   readonly beta2: number;

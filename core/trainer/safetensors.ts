@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { open } from "node:fs/promises";
 
+/** A variable's values under its name. */
 export interface NamedTensor {
   readonly name: string;
   readonly shape: readonly number[];

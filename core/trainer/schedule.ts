@@ -2,8 +2,10 @@
 
 /**
  * Linear warm-up, then cosine. At step k of `totalSteps`:
- *   k < warmupSteps:  base * k / (warmupSteps - 1), both ends included (so the first value is 0)
- *   else              end + (base - end) / 2 * (1 + cos(pi * (k - warmupSteps) / (totalSteps - warmupSteps)))
+ *
+ *     k < warmupSteps:  base * k / (warmupSteps - 1), both ends included (so the first value is 0)
+ *     else              end + (base - end) / 2 * (1 + cos(pi * (k - warmupSteps) / (totalSteps - warmupSteps)))
+ *
  * as in DINO's training script; the last value is not quite `end`.
  */
 export function cosineSchedule(

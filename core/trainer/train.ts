@@ -17,6 +17,7 @@ import { StepClock } from "./step-clock.ts";
 import { stepOutputs, type StepKind } from "./step.ts";
 import type { StepOutcome } from "./training.ts";
 
+/** What is known when the first step is about to run. */
 export interface TrainingStart {
   readonly folder: string;
   readonly totalSteps: number;
@@ -71,6 +72,7 @@ export interface TrainOptions {
   readonly observer?: TrainObserver;
 }
 
+/** How training ended. */
 export interface TrainSummary {
   readonly folder: string;
   readonly status: "finished" | "interrupted";

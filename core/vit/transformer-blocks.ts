@@ -13,6 +13,7 @@ import { layerNorm } from "../math/layer-norm.ts";
 import { linear } from "../math/linear.ts";
 import type { Initializer, Parameters, ParameterSpec } from "../parameters.ts";
 
+/** Sizes of a stack of blocks. */
 export interface TransformerConfig {
   readonly embedDim: number;
   readonly depth: number;
@@ -41,6 +42,7 @@ export const normParameters = (name: string, D: number): ParameterSpec[] => [
   { name: `${name}.bias`, shape: [D], init: zeros },
 ];
 
+/** Pre-norm transformer blocks, of any tokens: the trunk of the vision transformer, or a decoder's. */
 export class TransformerBlocks {
   readonly config: TransformerConfig;
   readonly dropPathRates: readonly number[];

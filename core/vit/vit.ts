@@ -7,6 +7,8 @@
  * every method reads them through the `Parameters` of the network at hand, so student and teacher share it.
  *
  * In shape comments: B samples, S pixels, N patch tokens, R registers, T = 1 + R + N tokens, D embedDim.
+ *
+ * @module relata/vit
  */
 import * as tf from "@tensorflow/tfjs-core";
 import type { Backbone, BackboneSegment, BackboneSegmentOutput, TokenGrid } from "../backbone.ts";
@@ -19,6 +21,7 @@ import { normParameters, TransformerBlocks, type TransformerConfig } from "./tra
 
 export type { Initializer, Parameters, ParameterSpec };
 
+/** Sizes of a vision transformer and of what it is given. */
 export interface VitConfig extends TransformerConfig {
   /** Side of the native view in pixels: `pos_embed` has (imageSize / patchSize)^2 patch positions. */
   readonly imageSize: number;
@@ -27,6 +30,7 @@ export interface VitConfig extends TransformerConfig {
   readonly registerTokens: number;
 }
 
+/** The sizes that configs know by name. */
 export const vitArchitectures = {
   "vit-tiny": { embedDim: 192, depth: 12, numHeads: 3, mlpRatio: 4 },
   "vit-small": { embedDim: 384, depth: 12, numHeads: 6, mlpRatio: 4 },
@@ -34,10 +38,12 @@ export const vitArchitectures = {
   "vit-large": { embedDim: 1024, depth: 24, numHeads: 16, mlpRatio: 4 },
 } as const;
 
+/** Their names. */
 export type VitArchitecture = keyof typeof vitArchitectures;
 
 const narrowNormal: Initializer = { kind: "truncatedNormal", std: 0.02 };
 
+/** The default BACKBONE: see the head of this file for what it is made of. */
 export class VisionTransformer implements Backbone {
   readonly config: VitConfig;
   readonly embedDim: number;
@@ -123,7 +129,7 @@ export class VisionTransformer implements Backbone {
    * have no position.
    *
    * @param patchTokens [B, N, D]
-   * @returns [B, 1 + R + N, D]: class token, registers, patches
+   * @returns [B, 1 + R + N, D], class token, registers, patches
    */
   prepare(p: Parameters, patchTokens: tf.Tensor3D, grid: TokenGrid): tf.Tensor3D {
     const [B, N, D] = patchTokens.shape;
