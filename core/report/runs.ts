@@ -26,6 +26,8 @@ export interface RunRecord {
   /** Of the working copy, where there is one. */
   readonly commit?: string;
   readonly device: string;
+  /** Names of the plugins, in the order in which they are applied. */
+  readonly plugins: readonly string[];
 }
 
 /** A run folder at a glance. */
@@ -97,7 +99,7 @@ export function readRun(folder: string): RunSummary {
     bestKnn: knn.length > 0 ? knn.reduce((a, b) => Math.max(a, b)) : undefined,
     lastKnn: knn.at(-1),
     imagesPerSecond: median(column(metrics, "imagesPerSecond")),
-    plugins: (config?.plugins ?? []).map(({ use }) => use),
+    plugins: run?.plugins ?? (config?.plugins ?? []).map(({ use }) => use),
     problems,
   };
 }

@@ -27,7 +27,6 @@ export interface RunFile extends RunRecord {
   readonly dirty?: boolean;
   readonly precision: string;
   readonly engine: string;
-  readonly plugins: readonly string[];
   readonly images: number;
   /** Trained weights. */
   readonly parameters: number;
