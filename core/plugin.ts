@@ -84,15 +84,8 @@ export * from "./math/index.ts";
 export type { Backbone, BackboneSegment, BackboneSegmentOutput, TokenGrid } from "./backbone.ts";
 export { TransformerBlocks, type TransformerConfig } from "./vit/transformer-blocks.ts";
 export { drawMask, maskSampler, mostMasked, type MaskSpec } from "./data/patch-mask.ts";
-export { MlpHead, type MlpHeadOptions, type MlpHeadSpec } from "./heads/mlp-head.ts";
-export {
-  ProjectionMlp,
-  PrototypeLayer,
-  type ProjectionMlpOptions,
-  type ProjectionMlpSpec,
-  type PrototypeLayerOptions,
-  type PrototypeLayerSpec,
-} from "./heads/projection-head.ts";
+export { MlpHead } from "./heads/mlp-head.ts";
+export { ProjectionMlp, PrototypeLayer } from "./heads/projection-head.ts";
 export { RelationHeads } from "./heads/relation-head.ts";
 export { AdamW, decaysByDefault } from "./trainer/optimizer.ts";
 export type {
@@ -103,6 +96,12 @@ export type {
   TrainableParameter,
 } from "./trainer/optimizer.ts";
 export type { Centering, TeacherTargets } from "./trainer/centering.ts";
+export type {
+  ProjectionMlpOptions,
+  ProjectionMlpSpec,
+  PrototypeLayerOptions,
+  PrototypeLayerSpec,
+} from "./heads/projection-head.ts";
 export type { OptimizerGroupDeclaration } from "./trainer/optimizer-groups.ts";
 export type { Checkpoint, CheckpointInfo, CheckpointStore } from "./trainer/checkpoint.ts";
 export type { NamedTensor } from "./trainer/safetensors.ts";
