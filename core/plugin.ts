@@ -96,6 +96,7 @@ export type {
   TrainableParameter,
 } from "./trainer/optimizer.ts";
 export type { Centering, TeacherTargets } from "./trainer/centering.ts";
+export type { MlpHeadOptions, MlpHeadSpec } from "./heads/mlp-head.ts";
 export type {
   ProjectionMlpOptions,
   ProjectionMlpSpec,

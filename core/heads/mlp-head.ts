@@ -8,6 +8,7 @@ import { linear } from "../math/linear.ts";
 import type { Parameters, ParameterSpec } from "../parameters.ts";
 import { BatchNormLayer } from "./batch-norm.ts";
 
+/** What `MlpHead` is made of. */
 export type MlpHeadSpec = {
   readonly inDim: number;
   readonly hiddenDim: number;
@@ -75,6 +76,7 @@ export class MlpHead implements HeadModule {
   }
 }
 
+/** Of `MlpHead`; what is left out has a default. */
 export type MlpHeadOptions = Pick<MlpHeadSpec, "inDim" | "hiddenDim" | "outDim"> & Partial<MlpHeadSpec>;
 
 interface MlpLayer {
