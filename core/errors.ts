@@ -290,6 +290,7 @@ export const errors = {
     message: `"${name}" is declared twice${owner === undefined ? "" : `, first by plugin "${owner}"`}`,
     fix: "give one of them another name, such as one that starts with the plugin's",
   })),
+  // --- inside the step --------------------------------------------------------------------------------
   outputUndeclared: coded("OUTPUT_UNDECLARED", (plugin: string, pass: string, output: string) => ({
     message: `plugin "${plugin}" reads ${output} of the pass ${pass}, which it did not ask for`,
     fix: `ask for it in setup: outputs: { ${output.startsWith("block ") ? `blocks: [${output.slice(6)}]` : `${output}: true`} }`,
@@ -357,14 +358,14 @@ export const errors = {
       step: number,
       terms: readonly string[],
       origin: { op: string; scope: string; gradientOf?: string } | undefined,
-      advice?: string,
+      fix: string = "lower train.lr, raise the temperatures, or use fp32, then resume",
     ) => ({
       message:
         `step ${step} is not finite (${terms.length > 0 ? terms.join(", ") : "gradients"})` +
         (origin ? `; the first such value is the result of ${origin.op} in ${origin.scope}` : "") +
         (origin?.gradientOf === undefined ? "" : `, in the gradient of ${origin.gradientOf}`) +
         "; the state before it is kept",
-      fix: advice ?? "lower train.lr, raise the temperatures, or use fp32, then resume",
+      fix,
     }),
   ),
   checkpointWrite: coded("CHECKPOINT_WRITE", (path: string, cause: unknown) => ({
@@ -464,6 +465,7 @@ export const errors = {
     message: `${what}: ${problem}`,
     fix: "give 8-bit RGB pixels, height * width * 3 bytes in row-major order",
   })),
+  // --- devices, variables and programs ----------------------------------------------------------------
   gpuUnavailable: coded("GPU_UNAVAILABLE", (devices: readonly string[]) => ({
     message: `device "gpu" was asked for, but TensorFlow sees only: ${devices.join(", ")}`,
     fix: "run `relata doctor`; install the CUDA libraries with `relata setup --gpu`, or set train.device to cpu",

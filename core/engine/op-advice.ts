@@ -1,6 +1,7 @@
 /** What usually helps where an op fails or gives no finite number. Names are those of tfjs and TensorFlow. */
 
-const operands: Readonly<Record<string, string>> = {
+/** How operands fit, by op. */
+export const operandRules: Readonly<Record<string, string>> = {
   matMul:
     "the columns of the first are the rows of the second: transpose one (matMul's transposeA and transposeB) or reshape it",
   reshape: "the old and the new shape hold equally many values; -1 stands for what is left",
@@ -20,7 +21,7 @@ export function operandAdvice(op: string, problem: string): string {
   if (wanted !== undefined) return `make it ${wanted} with tf.cast`;
   // Kernels are called as their ops are, but for the first letter.
   const own =
-    operands[op.charAt(0).toLowerCase() + op.slice(1)] ??
+    operandRules[op.charAt(0).toLowerCase() + op.slice(1)] ??
     "shapes are aligned from the last dimension, where each is equal or 1";
   return `${own}; console.log(x.shape) in the hook shows a shape, also while the step is captured`;
 }
@@ -31,8 +32,9 @@ const exponential =
   "float32 overflows from exp(89): subtract the row's maximum, or use tf.softmax, tf.logSumExp";
 const inverse = "its gradient is infinite at -1 and 1: tf.clipByValue what it is given to -0.999 … 0.999";
 
-const finite: Readonly<Record<string, string>> = {
-  Log: "the logarithm of 0 is -Infinity, of less NaN: add an epsilon, or use tf.logSoftmax, softmaxCrossEntropy",
+/** What keeps a result, or a gradient, finite, by kernel or TensorFlow's op. */
+export const finiteRules: Readonly<Record<string, string>> = {
+  Log: "the logarithm of 0 is -Infinity, of less NaN: add an epsilon, tf.log(tf.add(x, 1e-6)), or use tf.logSoftmax or softmaxCrossEntropy",
   Log1p: "the logarithm of 0 is -Infinity, of less NaN: add an epsilon",
   Sqrt: root,
   Rsqrt: root,
@@ -51,5 +53,5 @@ const finite: Readonly<Record<string, string>> = {
 export function finiteAdvice(
   origin: { readonly op: string; readonly gradientOf?: string } | undefined,
 ): string | undefined {
-  return finite[origin?.gradientOf ?? ""] ?? finite[origin?.op ?? ""];
+  return finiteRules[origin?.gradientOf ?? ""] ?? finiteRules[origin?.op ?? ""];
 }
