@@ -14,6 +14,14 @@ describe("failures", () => {
     );
   });
 
+  it("of a plugin also say in which hook, where the message does not", () => {
+    const { fix, message } = errors.noLoss();
+    const told = describePlain(errors.noLoss().in("acme/loss").in("outer/setup"));
+    assert.equal(told, `✖ NO_LOSS\n  ${message}\n    in acme/loss\n  fix: ${fix}`);
+    const scoped = describePlain(errors.valueReadWhileTracing("acme", "acme/loss").in("acme/loss"));
+    assert.equal(scoped.match(/in acme\/loss/g)?.length, 1);
+  });
+
   it("without a code ask for the stack, which --verbose prints with what led to it", () => {
     const error = new TypeError("x is not a function", { cause: new Error("the first") });
     assert.match(describePlain(error), /^✖ UNEXPECTED_ERROR\n {2}x is not a function\n {2}fix: .*--verbose/);

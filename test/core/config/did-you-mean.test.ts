@@ -19,11 +19,13 @@ describe("did you mean", () => {
     assert.equal(didYouMean("epoch", known), "epochs");
     assert.equal(didYouMean("LR", known), "lr");
     assert.equal(didYouMean("warmup", known), "warmupEpochs");
+    assert.equal(didYouMean("epochsInTotal", known), "epochs");
   });
 
   it("is silent where nothing is near", () => {
     assert.equal(didYouMean("momentum", ["epochs", "lr"]), undefined);
     assert.equal(didYouMean("anything", []), undefined);
     assert.equal(didYouMean("x", ["xylophone"]), undefined);
+    assert.equal(didYouMean("lrSchedule", ["lr"]), undefined);
   });
 });

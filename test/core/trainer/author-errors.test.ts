@@ -1,4 +1,5 @@
 /** What the author of a plugin is told of wrong shapes, names and declarations: where, of which op, and what to do. */
+import assert from "node:assert/strict";
 import type { Initializer, RelationContext, RelationSink } from "../../../core/contexts.ts";
 import type { Hooks } from "../../../core/hooks.ts";
 import { PrototypeLayer, tf, withGradient, type PluginUse } from "../../../core/plugin.ts";
@@ -114,6 +115,14 @@ describe("the author is told of", () => {
       /indices/,
       ["captured"],
     );
+
+    it("with the plugin's line in the stack, however deep the op's error is made", async () => {
+      for (const kind of kinds) {
+        const { cause, stack } = (await endOf(kind, [lossOf((x) => tf.matMul(x, x))])) as Error;
+        for (const frames of [stack, (cause as Error).stack])
+          assert.match(frames!, /author-errors\.test\.ts:\d+/, kind);
+      }
+    });
 
     it("but an error of its own, after one of an op that it caught, as it is", async () => {
       const retries = inLoss((x) => {
