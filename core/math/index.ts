@@ -21,6 +21,7 @@ export {
   type SamplePadding,
   type SampleWeights,
 } from "./overlap.ts";
+export { patchProjection } from "./patch-projection.ts";
 export { bicubicMatrix, interpolatePositions, type GridSize } from "./position.ts";
 export { repeatBatch } from "./repeat-batch.ts";
 export { gatherRows, permuteRows } from "./rows.ts";

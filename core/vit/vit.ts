@@ -13,7 +13,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { Backbone, BackboneSegment, BackboneSegmentOutput, TokenGrid } from "../backbone.ts";
 import { layerNorm } from "../math/layer-norm.ts";
-import { linear } from "../math/linear.ts";
+import { patchProjection } from "../math/patch-projection.ts";
 import { interpolatePositions } from "../math/position.ts";
 import { repeatBatch } from "../math/repeat-batch.ts";
 import type { Initializer, Parameters, ParameterSpec } from "../parameters.ts";
@@ -111,17 +111,10 @@ export class VisionTransformer implements Backbone {
    * @returns [B, N, D], row-major, before positions
    */
   patchify(p: Parameters, images: tf.Tensor4D): tf.Tensor3D {
-    const { channels, patchSize: P } = this.config;
-    const [B, height, width, depth] = images.shape;
+    const { channels } = this.config;
+    const depth = images.shape[3];
     check(depth === channels, `images have ${depth} channels, the model ${channels}`);
-    const rows = this.grid(height).rows;
-    const columns = this.grid(width).columns;
-    const cut = tf.transpose(tf.reshape(images, [B, rows, P, columns, P * channels]), [0, 1, 3, 2, 4]);
-    const pixels = tf.reshape(cut, [B * rows * columns, P * P * channels]); // (y, x, channel) in each patch
-    const kernel = tf.transpose(p("patch_embed.proj.weight"), [0, 2, 3, 1]); // [D, channels, P, P] -> [D, P, P, channels]
-    const weight = tf.reshape(kernel, [this.embedDim, P * P * channels]);
-    const tokens = linear(pixels as tf.Tensor2D, weight, p("patch_embed.proj.bias"));
-    return tf.reshape(tokens, [B, rows * columns, this.embedDim]);
+    return patchProjection(images, p("patch_embed.proj.weight"), p("patch_embed.proj.bias"));
   }
 
   /**

@@ -1,7 +1,15 @@
 /** Every operation with an analytic gradient: its formula, and its gradient by finite differences. */
 import assert from "node:assert/strict";
 import * as tf from "@tensorflow/tfjs-core";
-import { gelu, l2Normalize, layerNorm, linear, repeatBatch, stopGradient } from "../../../core/math/index.ts";
+import {
+  gelu,
+  l2Normalize,
+  layerNorm,
+  linear,
+  patchProjection,
+  repeatBatch,
+  stopGradient,
+} from "../../../core/math/index.ts";
 import { assertClose, assertGradients, normal, useCpuBackend } from "./numeric.ts";
 
 describe("core/math operations", () => {
@@ -58,6 +66,21 @@ describe("core/math operations", () => {
     const x = normal<tf.Rank.R3>("x", [1, 2, 3]);
     assertClose(repeatBatch(x, 4), tf.concat([x, x, x, x]), 0);
     assertGradients((x) => repeatBatch(x!, 4), [x]);
+  });
+
+  it("patchProjection is the convolution whose stride is its kernel's length, of oblong images too", () => {
+    const images = normal<tf.Rank.R4>("images", [2, 4, 6, 3]);
+    const [weight, bias] = [normal("weight", [5, 3, 2, 2]), normal("bias", [5])];
+    const kernel = tf.transpose(weight, [2, 3, 1, 0]) as tf.Tensor4D;
+    const expected = tf.reshape(tf.add(tf.conv2d(images, kernel, 2, "valid"), bias), [2, 6, 5]);
+    assertClose(patchProjection(images, weight, bias), expected, 1e-6);
+    assertGradients((x, w, b) => patchProjection(x as tf.Tensor4D, w!, b!), [images, weight, bias]);
+    for (const shape of [
+      [1, 4, 5, 3],
+      [1, 4, 6, 2],
+    ] as const)
+      // prettier-ignore
+      assert.throws(() => patchProjection(tf.zeros([...shape]), weight, bias), /no whole patches/);
   });
 
   it("stopGradient passes the value and no gradient", () => {
