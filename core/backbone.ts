@@ -18,7 +18,10 @@ export interface TokenGrid {
 export interface BackboneSegment {
   /** [B, T, D0] tokens before block 0. */
   readonly tokens: Tensor3D;
-  /** [2 * depth, B] multipliers of the residual branches, 0 or 1 / keep; absent where nothing is dropped. */
+  /**
+   * [2 * depth, B] multipliers of the residual branches, two a block, 0 or 1 / keep; absent where nothing is dropped. A
+   * block with one branch takes the first of its two.
+   */
   readonly dropPath?: Tensor2D;
   /** Only the class token of the last block is read: the rest of that block is not computed. */
   readonly clsOnly?: boolean;
@@ -56,7 +59,7 @@ export interface Backbone {
   patchify(parameters: Parameters, images: Tensor4D): Tensor3D;
   /** [B, N0, D0] patch tokens to [B, T, D0] tokens before block 0: class and register tokens, positions. */
   prepare(parameters: Parameters, patchTokens: Tensor3D, stemGrid: TokenGrid): Tensor3D;
-  /** Runs every segment through all blocks; linear layers see the rows of all segments at once. */
+  /** Runs every segment through all blocks; a layer may see the rows of all segments at once. */
   blocks(parameters: Parameters, segments: readonly BackboneSegment[]): readonly BackboneSegmentOutput[];
   /**
    * Where there is a class token: how much it attends to each patch in the last block, [B, heads, N] of its

@@ -200,7 +200,7 @@ export const errors = {
   ),
   viewSize: coded("VIEW_SIZE", (group: string, size: number, cause: unknown) => ({
     message: `views "${group}" of ${size} pixels do not fit the backbone: ${cause instanceof Error ? cause.message : String(cause)}`,
-    fix: "choose a view size that is a multiple of backbone.patchSize",
+    fix: "choose a multiple of the pixels that a token of the backbone covers: of a ViT, backbone.patchSize",
   })),
   networkUnknown: coded("NETWORK_UNKNOWN", (plugin: string, network: string) => ({
     message: `plugin "${plugin}" asks for the network "${network}", which nobody described`,

@@ -82,7 +82,12 @@ export * as tf from "@tensorflow/tfjs-core";
 export type { Scalar, Tensor, Tensor1D, Tensor2D, Tensor3D, Tensor4D } from "@tensorflow/tfjs-core";
 export * from "./math/index.ts";
 export type { Backbone, BackboneSegment, BackboneSegmentOutput, TokenGrid } from "./backbone.ts";
-export { TransformerBlocks, type TransformerConfig } from "./vit/transformer-blocks.ts";
+export {
+  dropPathRates,
+  normParameters,
+  TransformerBlocks,
+  type TransformerConfig,
+} from "./vit/transformer-blocks.ts";
 export { drawMask, maskSampler, mostMasked, type MaskSpec } from "./data/patch-mask.ts";
 export { MlpHead } from "./heads/mlp-head.ts";
 export { ProjectionMlp, PrototypeLayer } from "./heads/projection-head.ts";

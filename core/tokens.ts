@@ -3,6 +3,7 @@
  * plugin's `services`); behaviour is extended through hooks. No hook swaps a service.
  */
 import type { Backbone } from "./backbone.ts";
+import type { RunInfo } from "./contexts.ts";
 import type { CheckpointStore } from "./trainer/checkpoint.ts";
 import type { Dataset } from "./data/dataset.ts";
 import type { Engine } from "./engine/engine.ts";
@@ -28,6 +29,8 @@ export function createToken<T>(description: string): Token<T> {
   return { key: Symbol(description), description };
 }
 
+/** The numbers of the run, for services that need them; what the dataset is made of cannot ask for them. */
+export const RUN: Token<RunInfo> = createToken("RUN");
 /** Runs captured steps and owns every variable. */
 export const ENGINE: Token<Engine> = createToken("ENGINE");
 /** Turns pixels into tokens. */

@@ -7,7 +7,7 @@ import type { Engine } from "../engine/engine.ts";
 import { createHooks } from "../hooks.ts";
 import type { PluginUse } from "../plugin.ts";
 import { Random } from "../random.ts";
-import { BACKBONE, CENTERING, OPTIMIZER } from "../tokens.ts";
+import { BACKBONE, CENTERING, OPTIMIZER, RUN } from "../tokens.ts";
 import { asPlugin } from "../trainer/as-plugin.ts";
 import { MovingCenter } from "../trainer/centering.ts";
 import { AdamW, type Optimizer } from "../trainer/optimizer.ts";
@@ -89,6 +89,7 @@ export async function tinyTraining(
   hooks.views.tap("test", (views) => [...views, ...(options.views ?? [globalViews])]);
   const run = { ...tinyRun, ...options.run };
   const container = new Container();
+  container.bind(RUN, () => run);
   container.bind(BACKBONE, () => tinyBackbone(options.dropPathRate, run.channels));
   container.bind(CENTERING, () => new MovingCenter());
   container.bind(OPTIMIZER, () => new AdamW({ beta1: 0.9, beta2: 0.999, epsilon: 1e-8, decayBiases: false }));

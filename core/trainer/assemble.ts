@@ -1,6 +1,7 @@
 /** From a resolved config and its plugins to everything that a run needs. Nothing is trained yet. */
 import { resolve } from "node:path";
-import type { ResolvedConfig } from "../config/schema.ts";
+import type { Backbone } from "../backbone.ts";
+import { runSchema, type ResolvedConfig } from "../config/schema.ts";
 import { Container } from "../container.ts";
 import type { RunInfo, ViewGroupSpec } from "../contexts.ts";
 import type { Dataset } from "../data/dataset.ts";
@@ -15,7 +16,7 @@ import { errors } from "../errors.ts";
 import { createHooks, type Hooks } from "../hooks.ts";
 import type { Logger } from "../logger.ts";
 import type { PluginDefinition } from "../plugin.ts";
-import { BACKBONE, CENTERING, CHECKPOINTS, DATASET, ENGINE, LOGGER, OPTIMIZER } from "../tokens.ts";
+import { BACKBONE, CENTERING, CHECKPOINTS, DATASET, ENGINE, LOGGER, OPTIMIZER, RUN } from "../tokens.ts";
 import { VisionTransformer } from "../vit/vit.ts";
 import { asPlugin } from "./as-plugin.ts";
 import { MovingCenter } from "./centering.ts";
@@ -74,7 +75,9 @@ export async function assemble(
   container.bind(CHECKPOINTS, () => new FolderCheckpoints(checkpoints, config.checkpoint.keepLast));
   container.bind(OPTIMIZER, () => new AdamW({ ...train.adam, decayBiases: train.decayBiases }));
   container.bind(CENTERING, () => new MovingCenter());
-  container.bind(BACKBONE, () => makeBackbone(config, views));
+  container.bind(RUN, (services) => runInfo(config, services.get(DATASET)));
+  let configured: Backbone | undefined;
+  container.bind(BACKBONE, () => (configured = makeBackbone(config, views)));
   for (const { definition, options } of plugins) {
     const { name } = definition.manifest;
     const parts = asPlugin(name, "apply", () => definition.apply(hooks, { name, options }));
@@ -84,19 +87,10 @@ export async function assemble(
   if (learningViews(views).length === 0) throw errors.noViews();
 
   const dataset = container.get(DATASET);
-  const stepsPerEpoch = Math.floor(dataset.size / train.batchSize);
-  const run: RunInfo = {
-    seed: config.seed,
-    epochs: train.epochs,
-    stepsPerEpoch,
-    totalSteps: train.epochs * stepsPerEpoch,
-    batchSize: train.microBatch,
-    globalBatchSize: train.batchSize,
-    channels: data.channels,
-    numClasses: dataset.classNames?.length,
-  };
-
+  const run = container.get(RUN);
   const backbone = container.get(BACKBONE);
+  if (backbone !== configured && saysBackbone(config))
+    logger.warn("a plugin brings the backbone: what the config says under backbone has no effect");
   status?.("opening TensorFlow");
   const engine = container.has(ENGINE)
     ? container.get(ENGINE)
@@ -136,7 +130,7 @@ export async function assemble(
         dataset,
         views,
         batchSize: train.microBatch,
-        batchesPerEpoch: stepsPerEpoch * accumulation,
+        batchesPerEpoch: run.stepsPerEpoch * accumulation,
         seed: config.seed,
         channels: data.channels,
         background: data.background,
@@ -163,6 +157,25 @@ async function openDataset({ data }: ResolvedConfig, baseDir: string): Promise<D
   if (data.dataset === "image-folder")
     return openImageFolder(resolve(baseDir, data.path!), { limit: data.limit });
   return undefined;
+}
+
+function runInfo({ seed, train, data }: ResolvedConfig, dataset: Dataset): RunInfo {
+  const stepsPerEpoch = Math.floor(dataset.size / train.batchSize);
+  return {
+    seed,
+    epochs: train.epochs,
+    stepsPerEpoch,
+    totalSteps: train.epochs * stepsPerEpoch,
+    batchSize: train.microBatch,
+    globalBatchSize: train.batchSize,
+    channels: data.channels,
+    numClasses: dataset.classNames?.length,
+  };
+}
+
+/** Whether anything under `backbone` is not as it is by default. */
+function saysBackbone({ backbone }: ResolvedConfig): boolean {
+  return JSON.stringify(backbone) !== JSON.stringify(runSchema.shape.backbone.parse(undefined));
 }
 
 function makeBackbone(
