@@ -9,8 +9,6 @@ import { retrieval } from "./retrieval.ts";
 import type { Segmentation } from "./segmentation.ts";
 import { named, type Found, type Measured, type Task } from "./task.ts";
 
-const POOLED = "cls token after the final norm";
-
 export interface KnnTask {
   readonly task: string;
   readonly queries: ImageSet;
@@ -34,7 +32,7 @@ export function knnTask(options: KnnTask): Task {
       const { top1, top5 } = await knnClassify({ ...options, ...(await pool(extractor, queries, bank)) });
       const figures = [{ name: "top-1", key: "knn/top1", value: top1 }];
       if (top5 !== undefined) figures.push({ name: "top-5", key: "knn/top5", value: top5 });
-      return [{ card: { ...describe(options), k, temperature }, figures }];
+      return [{ card: { ...describe(options, extractor), k, temperature }, figures }];
     },
   };
 }
@@ -61,7 +59,7 @@ export function retrievalTask(options: RetrievalTask): Task {
         { name: "mean reciprocal rank", key: `${key}/mrr`, value: found.meanReciprocalRank },
       ];
       const { neighbours } = found;
-      return [{ card: describe(options), figures, found: { task, queries, bank, neighbours } }];
+      return [{ card: describe(options, extractor), figures, found: { task, queries, bank, neighbours } }];
     },
   };
 }
@@ -70,9 +68,9 @@ async function pool(extractor: Extractor, queries: ImageSet, bank: ImageSet) {
   return { queries: await extractor.pooled(queries), bank: await extractor.pooled(bank) };
 }
 
-function describe({ task, queries, bank, crop, seed }: Omit<RetrievalTask, "key">) {
+function describe({ task, queries, bank, crop, seed }: Omit<RetrievalTask, "key">, { pooling }: Extractor) {
   const sets = { bank: named(bank), queries: named(queries), n: queries.count };
-  return { task, features: POOLED, crop, seed, ...sets };
+  return { task, features: pooling, crop, seed, ...sets };
 }
 
 /** One evaluation of a run. */

@@ -37,6 +37,8 @@ export interface ClsAttention {
 }
 
 export interface Extractor {
+  /** What `pooled` gives: "cls token after the final norm". */
+  readonly pooling: string;
   /** One vector per image. */
   pooled(images: Images): Promise<Features>;
   /** One vector per patch, batch after batch in the images' order: all at once may not fit the memory. */
@@ -47,6 +49,7 @@ export interface Extractor {
 export function pooledOnce(extractor: Extractor): Extractor {
   const pooled = new Map<Images, Promise<Features>>();
   return {
+    pooling: extractor.pooling,
     pooled: (images) => {
       const known = pooled.get(images) ?? extractor.pooled(images);
       pooled.set(images, known);

@@ -16,6 +16,7 @@ const PATCHES = "patches";
 const ATTENTION = "attention";
 
 export class FeatureExtractor implements Extractor {
+  readonly pooling: string;
   readonly size: number;
   readonly network: Network;
   private readonly training: Training;
@@ -24,7 +25,8 @@ export class FeatureExtractor implements Extractor {
 
   /** Of square images of `size` pixels; the teacher's where there is one. */
   constructor(training: Training, { size, batchSize = 64 }: { size: number; batchSize?: number }) {
-    const { networks } = training.declarations;
+    const { networks, backbone } = training.declarations;
+    this.pooling = `${backbone.hasClsToken ? "cls token" : "mean patch token"} after the final norm`;
     this.training = training;
     this.size = size;
     this.batchSize = batchSize;

@@ -33,6 +33,7 @@ function rectangles(name: string, count: number): MaskedSet {
 
 /** Patches whose one feature is their foreground, upside down; head 1 of 2 attends to the foreground alone. */
 class Oracle implements Extractor {
+  readonly pooling = "nothing";
   private readonly masks: ReadonlyMap<unknown, Uint8Array>;
 
   constructor(...sets: readonly MaskedSet[]) {
@@ -133,6 +134,18 @@ describe("dense evaluation", () => {
       channels: 3,
     });
     assert.equal([...colour][0]!.dim, 3);
+  });
+
+  it("shrinks patches of raw pixels to 16 x 16 by the mean over areas", () => {
+    const pixels = Uint8Array.from({ length: 64 * 32 * 2 }, (_, i) => (i % 2) * 100 + ((i >> 1) % 64)); // [64, 32, 2]
+    const square = new Uint8Array([...pixels, ...pixels]); // [64, 64, 2]
+    const [batch] = [...new RawPixels(32).patches({ pixels: square, count: 1, size: 64, channels: 2 })];
+    const { patches, side, dim } = batch!;
+    assert.deepEqual([side, dim], [2, 512]);
+    const bytes = [...patches].map((value) => Math.round(value * 255 * 100) / 100);
+    // Columns 0 and 1, then 2 and 3, of two equal lines, in either channel; the second patch from column 32 on.
+    assert.deepEqual(bytes.slice(0, 4), [0.5, 100.5, 2.5, 102.5]);
+    assert.deepEqual(bytes.slice(512, 514), [32.5, 132.5]);
   });
 
   it("fits to as many patches of each image, at most so many in all, the same each time", () => {
