@@ -17,6 +17,7 @@ export const builtins: Readonly<Record<string, () => Promise<{ readonly default:
   data2vec: () => import("../plugins/data2vec/index.ts"),
   gram: () => import("../plugins/gram/index.ts"),
   lion: () => import("../plugins/lion/index.ts"),
+  convnext: () => import("../plugins/convnext/index.ts"),
 };
 
 /** All of them, loaded. */

@@ -6,6 +6,7 @@ import cosineRelation from "../../examples/cosine-relation.ts";
 import { PluginTester } from "../../core/testing/plugin-tester.ts";
 import byol from "../../plugins/byol/index.ts";
 import channelRelation from "../../plugins/channel-relation/index.ts";
+import convnext from "../../plugins/convnext/index.ts";
 import data2vec from "../../plugins/data2vec/index.ts";
 import dino from "../../plugins/dino/index.ts";
 import gram from "../../plugins/gram/index.ts";
@@ -147,6 +148,15 @@ PluginTester.run(onlineProbe, {
   invalid: [{ options: { lr: 0 }, path: "lr" }],
   beside: [learnsOnes],
   labels: 3,
+});
+
+PluginTester.run(convnext, {
+  valid: [
+    { depths: [1, 1], dims: [8, 12], layerScale: 0.5 },
+    { depths: [1, 2], dims: [6, 8], layerScale: 0.5, dropPathRate: 0.2 },
+  ],
+  invalid: [{ options: { depths: [1, 1] }, path: "depths" }],
+  beside: [learnsOnes],
 });
 
 for (const [kind, plugin] of Object.entries({ relation, loss })) {

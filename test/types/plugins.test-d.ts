@@ -1,6 +1,16 @@
 /** Types of plugins, their options and hooks: what must compile and what must not. Checked by `tsc`, never run. */
-import { definePlugin, tf, z, type Hooks, type PluginUse } from "../../core/plugin.ts";
+import {
+  BACKBONE,
+  definePlugin,
+  tf,
+  z,
+  type Backbone,
+  type Hooks,
+  type PluginUse,
+} from "../../core/plugin.ts";
 import { PluginTester } from "../../core/testing/plugin-tester.ts";
+import { ConvNext } from "../../plugins/convnext/convnext.ts";
+import convnext from "../../plugins/convnext/index.ts";
 import dino from "../../plugins/dino/index.ts";
 import multiCrop from "../../plugins/multi-crop/index.ts";
 
@@ -32,6 +42,8 @@ const uses: PluginUse[] = [
   own({ mode: "b", weight: 2 }),
   dino(),
   dino({ weight: 1.65, outDim: 8192 }),
+  convnext({ arch: "tiny", dropPathRate: 0.1 }),
+  convnext({ depths: [1, 2], dims: [8, 16] }),
   multiCrop({ localCrops: { count: 10, scale: [0.05, 0.4] } }),
 ];
 
@@ -47,6 +59,8 @@ own({ weight: 2 });
 dino({ weigth: 1 });
 // @ts-expect-error -- an option's type, of a plugin of relata
 dino({ outDim: "many" });
+// @ts-expect-error -- a choice, of a plugin of relata
+convnext({ arch: "huge" });
 // @ts-expect-error -- a name in a nested object
 multiCrop({ localCrops: { cuont: 1 } });
 // @ts-expect-error -- a plugin is not a use of it
@@ -81,7 +95,17 @@ hooks.loss.tap("a", (losses) => void losses.total);
 // @ts-expect-error -- hooks are not replaced
 hooks.loss = hooks.relation;
 
-export { notCalled, uses };
+const network = new ConvNext({ channels: 3, depths: [1], dims: [8], dropPathRate: 0, layerScale: 1 });
+const backbone: Backbone = network;
+definePlugin({ name: "own", api: "^1", summary: "", options: z.strictObject({}) }, () => ({
+  services: (container) => void container.bind(BACKBONE, () => network),
+}));
+definePlugin({ name: "own", api: "^1", summary: "", options: z.strictObject({}) }, () => ({
+  // @ts-expect-error -- a backbone tells its grid
+  services: (container) => void container.bind(BACKBONE, () => ({ ...network, grid: undefined })),
+}));
+
+export { backbone, notCalled, uses };
 
 PluginTester.run(own, {
   valid: [{ mode: "a" }, { mode: "b", weight: 2 }],

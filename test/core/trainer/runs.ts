@@ -126,6 +126,8 @@ export interface TinyRun extends TinyConfig {
   readonly base: string;
   /** Name of the run's folder (default "run"). */
   readonly name?: string;
+  /** What the networks see (default: two global views of 16 pixels). */
+  readonly crops?: PluginUse;
   /** The method (default: DINO). */
   readonly method?: readonly PluginUse[];
   readonly options?: Partial<TrainOptions>;
@@ -144,13 +146,22 @@ export const nothingTold = (): Told => ({
 });
 
 export async function trainTiny(run: TinyRun): Promise<{ summary: TrainSummary; told: Told }> {
-  const { base, name = "run", method = [tinyDino], options, told = nothingTold(), ...config } = run;
+  const {
+    base,
+    name = "run",
+    crops = views,
+    method = [tinyDino],
+    options,
+    told = nothingTold(),
+    ...config
+  } = run;
   const { observer, ...others } = options ?? {};
-  const summary = await train(tinyConfig(config), [views, ...method].map(resolved), {
+  const summary = await train(tinyConfig(config), [crops, ...method].map(resolved), {
     baseDir: base,
     folder: join(base, name),
     ...others,
     observer: {
+      ...observer,
       start: (info) => told.starts.push(info),
       step: (report) => {
         told.steps.push(report);
