@@ -261,7 +261,7 @@ export interface BatchStatistics {
   /** Mean of a tensor that is already a mean over this process's samples. */
   mean<T extends Tensor>(x: T): T;
   sum<T extends Tensor>(x: T): T;
-  /** [b, …] -> [b * processes, …] */
+  /** [b, …] -> [b * processes, …]; the gradient of a process's rows is the sum of what all processes make of them. */
   gather<T extends Tensor>(x: T): T;
 }
 

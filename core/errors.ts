@@ -282,6 +282,10 @@ export const errors = {
     message: `plugin "${plugin}" gates "${name}", which another plugin gates already`,
     fix: "let one of the plugins that share it hold it back",
   })),
+  optimizerShared: coded("OPTIMIZER_SHARED", (plugin: string, group: string, other: string) => ({
+    message: `plugin "${plugin}" gives the optimizer group "${group}" the same optimizer as "${other}" has`,
+    fix: "make an instance for each group: it has the state of its group's weights",
+  })),
   variableShape: coded("VARIABLE_SHAPE", (plugin: string, name: string, shape: readonly number[]) => ({
     message: `plugin "${plugin}" declares "${name}" with the impossible shape [${shape.join(", ")}]`,
     fix: "use positive whole numbers",

@@ -252,6 +252,10 @@ export class Declarations implements SetupContext {
   }
 
   optimizerGroup(name: string, spec: OptimizerGroupSpec): OptimizerGroup {
+    const other = [...this.optimizerGroups.values()].find(
+      ({ optimizer }) => optimizer !== undefined && optimizer === spec.optimizer,
+    );
+    if (other) throw errors.optimizerShared(this.plugin(), name, other.name);
     return this.add(this.optimizerGroups, { ...spec, name: this.qualified(name) });
   }
 

@@ -37,7 +37,8 @@ export interface StepParts extends ForwardParts {
   readonly schedules: {
     readonly lr: ScheduleHandle;
     readonly weightDecay: ScheduleHandle;
-    readonly momentum: ScheduleHandle;
+    /** Where a network follows by it. */
+    readonly momentum: ScheduleHandle | undefined;
     /** By network: 1 in steps in which it is copied. */
     readonly copies: ReadonlyMap<string, ScheduleHandle>;
   };
@@ -289,7 +290,7 @@ class StepTrace {
       const twins = declarations.parameters().filter((p) => declarations.isIn(p, network));
       const pairs = twins.map((p) => ({ own: state.get(p, network), source: state.get(p, from) }));
       if (update === "ema") {
-        const rate = tf.sub(1, this.context.value(schedules.momentum)) as tf.Scalar;
+        const rate = tf.sub(1, this.context.value(schedules.momentum!)) as tf.Scalar;
         for (const { own, source } of pairs) this.tracer.blend(own, this.tracer.updated(source), rate);
       } else {
         const copies = tf.notEqual(this.context.value(schedules.copies.get(network.name)!), 0);

@@ -77,14 +77,13 @@ export class Training {
   /** Runs the setup hook and declares every variable in the engine. No value is set yet. */
   static async create(spec: TrainingSpec): Promise<Training> {
     const declarations = new Declarations(spec.run, spec.backbone, spec.views, spec.services);
-    const schedules = withScope("core", () => declareSchedules(declarations, spec.run, spec.settings));
     const setup = openSetup(declarations);
     await spec.hooks.setup.promise(setup.context);
     setup.close();
     if (spec.hooks.relation.taps.length > 0) withScope("core", () => readPatchesForRelations(declarations));
     if (declarations.passes.size === 0) throw errors.noPasses();
-    const copies = withScope("core", () => declareCopies(declarations));
-    return new Training(spec, declarations, { ...schedules, copies });
+    const schedules = withScope("core", () => declareSchedules(declarations, spec.run, spec.settings));
+    return new Training(spec, declarations, schedules);
   }
 
   private constructor(spec: TrainingSpec, declarations: Declarations, schedules: StepParts["schedules"]) {
@@ -280,15 +279,17 @@ function declareSchedules(
   declarations: Declarations,
   run: RunInfo,
   settings: TrainingSettings,
-): Omit<StepParts["schedules"], "copies"> {
+): StepParts["schedules"] {
   const { lr, minLr, warmupEpochs, weightDecay, weightDecayEnd, momentum, momentumEnd } = settings;
   const cosine = (name: string, at: (step: number) => number): ScheduleHandle =>
     declarations.schedule(name, ({ step }) => at(step));
   const { totalSteps } = run;
+  const hasEma = [...declarations.networks.values()].some(({ update }) => update === "ema");
   return {
     lr: cosine("lr", cosineSchedule(lr, minLr, totalSteps, Math.round(warmupEpochs * run.stepsPerEpoch))),
     weightDecay: cosine("weightDecay", cosineSchedule(weightDecay, weightDecayEnd, totalSteps)),
-    momentum: cosine("momentum", cosineSchedule(momentum, momentumEnd, totalSteps)),
+    momentum: hasEma ? cosine("momentum", cosineSchedule(momentum, momentumEnd, totalSteps)) : undefined,
+    copies: declareCopies(declarations),
   };
 }
 

@@ -169,4 +169,16 @@ describe("optimizer groups", () => {
     await assert.rejects(tinyTraining(engine, [twice]), coded("DECLARED_TWICE", "twice.group"));
     engine.close();
   });
+
+  it("share no optimizer: its state would be declared and moved twice", async () => {
+    const engine = await makeEngine("eager on cpu");
+    const shares = declares("shares", (setup) => {
+      const optimizer = new AdamW({ beta1: 0.9, beta2: 0.999, epsilon: 1e-8, decayBiases: false });
+      setup.optimizerGroup("one", { optimizer });
+      setup.optimizerGroup("other", { optimizer });
+    });
+    const training = tinyTraining(engine, [shares]);
+    await assert.rejects(training, coded("OPTIMIZER_SHARED", '"shares"', '"other"', '"shares.one"'));
+    engine.close();
+  });
 });

@@ -52,6 +52,15 @@ for (const kind of ["captured", "eager on cpu"] as const) {
       }
     });
 
+    it("go by no teacher's momentum where no network follows by it", async () => {
+      const copies = declares("copies", (setup) => {
+        setup.network("snapshot", { from: "student", update: { copyEvery: 3 } });
+      });
+      const training = await tinyTraining(engine, [learnsOnes, copies]);
+      const names = Object.keys(training.schedulesAt(at(0)));
+      assert.deepEqual(names, ["core.lr", "core.weightDecay", "core.copy.snapshot"]);
+    });
+
     it("holds back value, moments and count while a gate is closed, and corrects their bias when it opens", async () => {
       // The gradient is constant: with the right count, AdamW moves by the learning rate each time.
       const gated = plugin("gated", (hooks, name) => {
