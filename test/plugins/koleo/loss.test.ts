@@ -1,24 +1,30 @@
-/** KoLeo against a golden value, and by its properties. */
+/** KoLeo against golden values, and by its properties. */
 import assert from "node:assert/strict";
 import * as tf from "@tensorflow/tfjs-core";
 import koleo from "../../../plugins/koleo/index.ts";
 import { koleoLoss } from "../../../plugins/koleo/loss.ts";
-import { assertGradients, normal, useCpuBackend } from "../../core/math/numeric.ts";
+import { assertClose, assertGradients, normal, useCpuBackend } from "../../core/math/numeric.ts";
 import { at, coded, globalViews, localViews, tinyBatch, tinyTraining } from "../../core/trainer/tiny.ts";
 import { makeEngine } from "../../support/engines.ts";
+import { readGolden, waveTensor } from "../../support/golden.ts";
 
 describe("koleoLoss", () => {
   useCpuBackend();
 
   const of = (features: tf.Tensor2D) => koleoLoss(features).dataSync()[0]!;
 
-  it("has the golden value", () => {
-    // Python, in float64: x = rows / |row|; d_i = |x_i - x_j + 1e-8| of the most similar other row; -mean(log(d + 1e-8))
-    const rows = Array.from({ length: 6 }, (_, i) =>
-      Array.from({ length: 5 }, (_, j) => Math.sin(1.7 * i + 0.9 * j) + 0.3 * Math.cos(2.1 * i * j)),
-    );
-    assert.ok(Math.abs(of(tf.tensor2d(rows)) - 0.33933023740083673) < 1e-6);
-  });
+  const golden = readGolden<{ n: number; dim: number; phase: number; loss: number; gradient: number[] }[]>(
+    import.meta.url,
+    "golden.json",
+  );
+  for (const { n, dim, phase, loss, gradient } of golden) {
+    it(`is PyTorch's for ${n} samples, and so is its gradient`, () => {
+      const features = waveTensor<tf.Rank.R2>([n, dim], phase);
+      assert.ok(Math.abs(of(features) - loss) < 1e-6, `${of(features)} is not ${loss}`);
+      const [got] = tf.grads((x) => koleoLoss(x as tf.Tensor2D))([features]);
+      assertClose(got!, { values: Float32Array.from(gradient), shape: [n, dim] }, 1e-5, "gradient");
+    });
+  }
 
   it("is -log sqrt 2 for orthogonal rows, whatever their length, and lower the further they are", () => {
     const orthogonal = tf.tensor2d([[3, 0, 0], [0, 1, 0], [0, 0, 0.2]]); // prettier-ignore
