@@ -108,7 +108,6 @@ export type {
   PrototypeLayerOptions,
   PrototypeLayerSpec,
 } from "./heads/projection-head.ts";
-export type { OptimizerGroupDeclaration } from "./trainer/optimizer-groups.ts";
 export type { Checkpoint, CheckpointInfo, CheckpointStore } from "./trainer/checkpoint.ts";
 export type { NamedTensor } from "./trainer/safetensors.ts";
 export type { Dataset, DatasetItem } from "./data/dataset.ts";

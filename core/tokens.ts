@@ -8,26 +8,11 @@ import type { CheckpointStore } from "./trainer/checkpoint.ts";
 import type { Dataset } from "./data/dataset.ts";
 import type { Engine } from "./engine/engine.ts";
 import type { Logger } from "./logger.ts";
+import { createToken, type Token } from "./token.ts";
 import type { Centering } from "./trainer/centering.ts";
 import type { Optimizer } from "./trainer/optimizer.ts";
 
-/** Names a service and carries its type, so that binding the wrong thing does not compile. */
-export interface Token<T> {
-  readonly key: symbol;
-  readonly description: string;
-  /** Phantom: makes the token invariant in T. Never set. */
-  readonly service?: (value: T) => T;
-}
-
-/** Gives the service that is bound to a token. Throws SERVICE_NOT_BOUND. */
-export interface Services {
-  get<T>(token: Token<T>): T;
-}
-
-/** A token for a service of one's own: what one plugin binds, others ask for in `setup.service`. */
-export function createToken<T>(description: string): Token<T> {
-  return { key: Symbol(description), description };
-}
+export * from "./token.ts";
 
 /** The numbers of the run, for services that need them; what the dataset is made of cannot ask for them. */
 export const RUN: Token<RunInfo> = createToken("RUN");

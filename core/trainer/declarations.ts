@@ -37,7 +37,6 @@ import { currentScope, pluginOf } from "../scopes.ts";
 import type { Services, Token } from "../tokens.ts";
 import { asPlugin } from "./as-plugin.ts";
 import { finiteSchedule, requireFunction, requireOwn } from "./declaration-checks.ts";
-import type { OptimizerGroupDeclaration } from "./optimizer-groups.ts";
 import { maskedRows, mostMaskedOf, type MaskDeclaration } from "./patch-masks.ts";
 
 /** A weight of the student, with a twin in each following network unless it is the student's alone. */
@@ -47,7 +46,7 @@ export interface ParameterDeclaration extends VariableHandle {
   readonly trainable: boolean;
   readonly ema: boolean;
   readonly weightDecay: boolean | undefined;
-  readonly group: OptimizerGroupDeclaration | undefined;
+  readonly group: (OptimizerGroup & OptimizerGroupSpec) | undefined;
   /** The schedule that opens its updates, if any. */
   gate?: ScheduleHandle;
 }
@@ -104,7 +103,7 @@ export class Declarations implements SetupContext {
   readonly schedules = new Map<string, ScheduleDeclaration>();
   readonly inputs = new Map<string, InputDeclaration>();
   readonly phases = new Map<string, PhaseDeclaration>();
-  readonly optimizerGroups = new Map<string, OptimizerGroupDeclaration>();
+  readonly optimizerGroups = new Map<string, OptimizerGroup & OptimizerGroupSpec>();
   /** By view group. */
   readonly masks = new Map<string, MaskDeclaration>();
 

@@ -1,10 +1,6 @@
 /** Which optimizer moves which weights, with what numbers. */
-import type { OptimizerGroup, OptimizerGroupSpec } from "../contexts.ts";
 import type { Variable } from "../engine/engine.ts";
 import type { Optimizer, TrainableParameter } from "./optimizer.ts";
-
-/** A declared group with its numbers. */
-export type OptimizerGroupDeclaration = OptimizerGroup & OptimizerGroupSpec;
 
 /** An optimizer and the weights that are its own to move. */
 export interface OptimizerShare {

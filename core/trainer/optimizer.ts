@@ -1,7 +1,22 @@
 /** The OPTIMIZER service: gradients to writes. AdamW is the default. */
 import * as tf from "@tensorflow/tfjs-core";
 import type { Tracer, Variable } from "../engine/engine.ts";
-import type { OptimizerGroupDeclaration } from "./optimizer-groups.ts";
+import type { ScheduleHandle } from "../handles.ts";
+
+/** Weights with an optimizer, learning rate, weight decay or clipping of their own. */
+export interface OptimizerGroup {
+  readonly name: string;
+}
+
+/** What is left out is the run's. */
+export interface OptimizerGroupSpec {
+  readonly lr?: number | ScheduleHandle;
+  readonly weightDecay?: number | ScheduleHandle;
+  /** Largest norm of each tensor's gradient; 0 for no limit. */
+  readonly clipGrad?: number;
+  /** An instance for this group alone; its state is saved under the group's name. */
+  readonly optimizer?: Optimizer;
+}
 
 /** A weight that gets gradients. */
 export interface TrainableParameter {
@@ -12,7 +27,7 @@ export interface TrainableParameter {
   /** The plugin's wish; undefined leaves it to the optimizer's rule. */
   readonly weightDecay: boolean | undefined;
   /** With numbers or an optimizer of its own; undefined for the run's. */
-  readonly group: OptimizerGroupDeclaration | undefined;
+  readonly group: (OptimizerGroup & OptimizerGroupSpec) | undefined;
   /** The schedule that opens its updates, if any. */
   readonly gate: string | undefined;
 }
