@@ -21,6 +21,9 @@ const blocks = written.flatMap(blocksOf);
 const typescript = blocks.filter(({ language }) => language === "ts");
 const placeOf = ({ page, line }: Block) => `${page}:${line}`;
 
+/** Each page's files lie in a folder of their own. */
+const folderOf = ({ page }: Block) => page.replace(/\W/g, "-");
+
 /** Types that examples without imports use. */
 const TYPES = ["MaskSpec", "Tensor", "Tensor2D"];
 const isWhole = ({ code }: Block) => /^(import|export) /m.test(code);
@@ -44,11 +47,10 @@ const addedLines = (block: Block) => (isWhole(block) ? 0 : 4);
 
 describe("the docs", () => {
   const project = userProject();
-  /** Each page's files lie in a folder of their own. */
   const files = new Map(
     typescript.map((block) => {
       const name = block.file ?? `at-line-${block.line}.ts`;
-      return [project.write(join(block.page.replace(/\W/g, "-"), name), whole(block)), block] as const;
+      return [project.write(join(folderOf(block), name), whole(block)), block] as const;
     }),
   );
 
@@ -118,11 +120,8 @@ describe("the docs", () => {
 
   for (const block of blocks.filter(({ language }) => language === "yaml")) {
     it(`have a config that parses at ${placeOf(block)}`, async () => {
-      const folder = dirname([...files.keys()].find((file) => files.get(file)!.page === block.page)!);
-      const path = project.write(
-        `${block.page.replace(/\W/g, "-")}/${block.file ?? "config.yaml"}`,
-        block.code,
-      );
+      const path = project.write(join(folderOf(block), block.file ?? "config.yaml"), block.code);
+      const folder = dirname(path);
       const { config } = await loadConfig(path);
       const run = parseConfig(config, folder);
       const isThere = (entry: (typeof run.plugins)[number]) =>

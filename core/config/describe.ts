@@ -51,7 +51,7 @@ export function keysAt(schema: z.ZodType, path: Path): string[] {
   return [...new Set(nodes.flatMap(objectsOf).flatMap((object) => Object.keys(object.properties ?? {})))];
 }
 
-/** Every option of a schema, in the order in which it is declared. */
+/** Every option of a schema, in the order in which it is declared; after a choice, what is in its objects. */
 export function describeOptions(schema: z.ZodType): OptionDescription[] {
   return describeObject(treeOf(schema), "");
 }
@@ -61,15 +61,14 @@ function describeObject(object: Node, prefix: string): OptionDescription[] {
     const node = value as Node;
     const path = prefix + key;
     if (node.properties) return describeObject(node, `${path}.`);
-    return [
-      {
-        path,
-        type: typeName(node),
-        required: object.required?.includes(key) ?? false,
-        default: node.default,
-        description: node.description,
-      },
-    ];
+    const option: OptionDescription = {
+      path,
+      type: typeName(node),
+      required: object.required?.includes(key) ?? false,
+      default: node.default,
+      description: node.description,
+    };
+    return [option, ...objectsOf(node).flatMap((choice) => describeObject(choice, `${path}.`))];
   });
 }
 

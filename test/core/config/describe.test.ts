@@ -11,6 +11,7 @@ describe("descriptions of schemas", () => {
       mode: z.enum(["a", "b"]),
       every: z.union([z.number(), z.literal("never")]).optional(),
       names: z.array(z.string()).optional(),
+      dense: z.union([z.literal(false), z.strictObject({ masks: z.string() })]).optional(),
     });
     const options = describeOptions(schema);
     assert.deepEqual(
@@ -21,6 +22,8 @@ describe("descriptions of schemas", () => {
         ["mode", "one of a, b", true, undefined],
         ["every", 'number or "never"', false, undefined],
         ["names", "list of string", false, undefined],
+        ["dense", "false or object", false, undefined],
+        ["dense.masks", "string", true, undefined],
       ],
     );
     assert.equal(options[0]?.description, "of the loss");
