@@ -422,7 +422,7 @@ export const errors = {
   })),
   frozenValue: coded("FROZEN_VALUE", (plugin: string, scope: string, op: string, detail: string) => ({
     message: `plugin "${plugin}" builds a different graph each time it is traced (${op} in ${scope}: ${detail})`,
-    fix: "a random draw, a time or a count is frozen by capture: declare in setup what changes by step, as `schedule`, `input` or `phase`, and read it with step.value or step.phase",
+    fix: "a random draw, a time or a count is frozen by capture: declare in setup what changes by step, as `schedule`, `input` or `phase`, and read it with `value` or `phase` of what the hook gets: `step.value(handle)`, or `{ value }` taken out of it",
   })),
   dynamicShape: coded("DYNAMIC_SHAPE", (plugin: string, scope: string, op: string) => ({
     message: `plugin "${plugin}" uses ${op} in ${scope}, whose result's shape depends on values`,

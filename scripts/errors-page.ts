@@ -93,7 +93,7 @@ const INTRODUCTION = `# Errors
 
 What relata refuses, it refuses with a code that stays, a message that names the plugin and hook, the file or the
 config path at fault, and what to do. \`--verbose\` also prints where in the code it happened. This is all of them;
-«words» are filled in. The page is made from [core/errors.ts](../core/errors.ts) by \`npm run docs:errors\`.
+«words» are filled in. The page is made from \`core/errors.ts\` by \`npm run docs:errors\`.
 `;
 
 export function errorsPage(): string {
