@@ -1,4 +1,4 @@
-/** Starts a plugin: a folder with the plugin, its test, its page and a config, which train as they are. */
+/** Starts a plugin: a folder with the plugin, its test, its page and a config for a folder of images. */
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { errors } from "./errors.ts";
