@@ -8,6 +8,7 @@ import { makeProgram } from "../cli/program.ts";
 import { Terminal } from "../cli/terminal.ts";
 import { loadConfig } from "../core/config/load.ts";
 import { parseConfig } from "../core/config/parse.ts";
+import * as math from "../core/math/index.ts";
 import * as api from "../core/plugin.ts";
 import { at, globalViews, localViews, tinyBatch, tinyTraining } from "../core/testing/tiny-run.ts";
 import { findPlugin } from "../registry/find.ts";
@@ -141,6 +142,26 @@ describe("the docs", () => {
     );
     assert.deepEqual(problems, []);
     assert.ok(pages.flatMap((page) => commandsIn(textOf(page))).length > 25, "commands are not found");
+  });
+
+  it("list each function of core/math with its arguments", () => {
+    const page = textOf("docs/hooks.md");
+    const functions = Object.entries(math) as [string, (...args: never[]) => unknown][];
+    const missing = functions.filter(([name]) => !page.includes(`\`${name}`));
+    assert.deepEqual(missing, [], "functions that docs/hooks.md does not list");
+    const listed = Array.from(page.matchAll(/^\| `(\w+)\(([^)]*)\)`/gm), ([, name = "", given = ""]) => {
+      const own = functions.find((one) => one[0] === name)?.[1];
+      return own ? [{ name, own, given: given.split(", ").map((one) => one.replace("?", "")) }] : [];
+    }).flat();
+    for (const { name, own, given } of listed) {
+      const all = /\(([^)]*)/.exec(own.toString())![1]!.split(/,\s*/);
+      // Those without a default, up to the first that is taken apart.
+      const required = all.slice(0, own.length);
+      const apart = required.findIndex((one) => !/^\w+$/.test(one));
+      const named = apart === -1 ? required : required.slice(0, apart);
+      assert.deepEqual(given.slice(0, named.length), named, name);
+    }
+    assert.ok(listed.length > 20, `only ${listed.length} functions are listed`);
   });
 
   it("name npm scripts that exist", () => {
