@@ -20,7 +20,8 @@ plugins: [multi-crop, dino]
 - \`train.maxSteps\` stops a run early, after so many updates. Schedules go on as if all \`epochs\` were to come: it is for
   trying out. For a shorter training that ends with a small learning rate, lower \`epochs\`.
 - \`--set train.lr=1e-3\` changes a key on the command line, \`--set plugins.dino.outDim=4096\` a plugin's option.
-- Options of plugins are on the [plugins' pages](../README.md#plugins). Paths start at the config's folder.
+- Paths start at the config's folder, also in \`--set data.path=…\`; \`--data FOLDER\` starts where you are.
+- Options of plugins are on the [plugins' pages](../README.md#plugins).
 - \`npx relata schema\` writes all this, with the plugins' options, as a JSON Schema for editors.
 
 The page is made from the schema by \`npm run docs:config\`.

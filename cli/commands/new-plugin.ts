@@ -22,6 +22,6 @@ export function newPluginCommand({ terminal }: CliContext): Command {
       const place = relative("", folder) || ".";
       terminal.line(`${theme.good("✔")} ${place}: ${files.join(", ")}`);
       terminal.line(`  ${theme.quiet("test ")} npm test --prefix ${place}`);
-      terminal.line(`  ${theme.quiet("train")} npx relata train ${place}/run.yaml --set data.path=FOLDER`);
+      terminal.line(`  ${theme.quiet("train")} npx relata train ${place}/run.yaml --data FOLDER`);
     });
 }
