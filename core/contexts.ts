@@ -129,6 +129,7 @@ export interface SetupContext {
     group: string,
     spec: { most: number; startEpoch?: number; sample: (context: SamplerContext) => ArrayLike<number> },
   ): MaskHandle;
+  /** Epochs are fractional inside an epoch. Each value that occurs is a program: give few. */
   phase<T extends PhaseValue>(name: string, at: (epoch: number) => T): PhaseHandle<T>;
   /** Updates of these variables happen only while the schedule is not 0; otherwise value, moments and count stay. */
   gate(variables: readonly (VariableHandle | HeadHandle)[], open: ScheduleHandle): void;
@@ -259,7 +260,10 @@ export interface CrossViewOptions {
   readonly padding?: "zeros" | "border";
   /** Whether samples whose crops do not overlap, of which nothing is compared, count in the mean (default: count). */
   readonly disjoint?: "count" | "skip";
-  /** The network whose relations teach (default "teacher"). */
+  /**
+   * The network whose relations teach (default "teacher"): in the shared passes whose patches the plugin asked for, or
+   * else in that of the first view group.
+   */
   readonly teacher?: string;
 }
 

@@ -282,6 +282,13 @@ export const errors = {
     message: `plugin "${plugin}" gates "${name}", which another plugin gates already`,
     fix: "let one of the plugins that share it hold it back",
   })),
+  groupRate: coded(
+    "GROUP_RATE",
+    (plugin: string, group: string, key: string, got: string, orSchedule: boolean) => ({
+      message: `plugin "${plugin}" gives the optimizer group "${group}" ${key} ${got}`,
+      fix: orSchedule ? "give a number from 0, or a schedule of setup's" : "give a number from 0",
+    }),
+  ),
   optimizerShared: coded("OPTIMIZER_SHARED", (plugin: string, group: string, other: string) => ({
     message: `plugin "${plugin}" gives the optimizer group "${group}" the same optimizer as "${other}" has`,
     fix: "make an instance for each group: it has the state of its group's weights",
@@ -663,6 +670,10 @@ export const errors = {
   noViewPairs: coded("NO_VIEW_PAIRS", (plugin: string, group: string) => ({
     message: `plugin "${plugin}" compares different views of an image, but there is only one of "${group}"`,
     fix: `make a second view of "${group}" with multi-crop's globalCrops.count, or, for a plugin that compares all views, local ones with localCrops.count`,
+  })),
+  probeTeaches: coded("PROBE_TEACHES", (plugin: string, weight: string, owner: string) => ({
+    message: `the probe of plugin "${plugin}" has a gradient to "${weight}", a weight of ${owner}`,
+    fix: "let it read the outputs of the context that addProbe hands over, and weights of its own",
   })),
   lossUnreached: coded("LOSS_UNREACHED", (terms: readonly string[]) => ({
     message: `no weight has a part in the loss (${terms.join(", ")}): there is nothing to train`,

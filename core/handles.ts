@@ -14,7 +14,8 @@ export interface Network {
 
 /**
  * How a network follows another: `ema` by the teacher momentum, never, or as a copy every n steps, from a step on
- * (default 0). A copy is what the step that makes it leaves behind: it counts from the next step.
+ * (default 0). A copy is what the step that makes it leaves behind: it counts from the next step. Weights follow;
+ * buffers, such as BatchNorm's statistics, are each network's own.
  */
 export type NetworkUpdate = "ema" | "frozen" | { readonly copyEvery: number; readonly fromStep?: number };
 
@@ -25,8 +26,8 @@ export interface Pass {
   readonly views: ViewGroupSpec;
   /** Plugins that mask leave it alone. */
   readonly unmasked: boolean;
-  /** It is one plugin's own: no relations are asked for, and tokens may be dropped. */
-  readonly own: boolean;
+  /** The plugin whose own it is, which may drop tokens in it. */
+  readonly owner: string | undefined;
   readonly grid: TokenGrid;
 }
 
@@ -78,7 +79,7 @@ export interface HeadModule<In extends Tensor = Tensor2D, Out extends Tensor = T
   buffers?(): readonly ParameterSpec[];
   /** Epochs at the start without updates of the weights, their moments and their step count. */
   readonly frozenEpochs?: number;
-  /** Of rows: [R, in] -> [R, out]. */
+  /** What it maps to what: rows [R, in] to [R, out], sequences [B, T, in] to [B, T, out] … */
   forward(parameters: Parameters, input: In, state: HeadState): Out;
 }
 

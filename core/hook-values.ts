@@ -8,8 +8,13 @@ interface Refusal {
   readonly fix: string;
 }
 
-/** Undefined where the value may be passed on. The context is what the tap got besides the value. */
-export type ValueCheck = (returned: unknown, received: unknown, context: unknown) => Refusal | undefined;
+/** Undefined where the value may be passed on. The context is what the plugin's tap got besides the value. */
+export type ValueCheck = (
+  returned: unknown,
+  received: unknown,
+  context: unknown,
+  plugin: string,
+) => Refusal | undefined;
 
 /** A tensor of the shape of the one received. */
 export const sameShape: ValueCheck = (returned, received) =>
@@ -18,9 +23,9 @@ export const sameShape: ValueCheck = (returned, received) =>
     : { want: described(received), fix: "return a tensor of the shape that the tap received" };
 
 /** Tokens [B, T, D]: T may change in a pass of the plugin's own. */
-export const tokensOfPass: ValueCheck = (returned, received, context) => {
-  if (!(context as PassContext).pass.own) {
-    const refusal = sameShape(returned, received, context);
+export const tokensOfPass: ValueCheck = (returned, received, context, plugin) => {
+  if ((context as PassContext).pass.owner !== plugin) {
+    const refusal = sameShape(returned, received, context, plugin);
     const own = "return tokens of the shape that the tap received; drop tokens in a pass of your own (`own`)";
     return refusal && { ...refusal, fix: own };
   }

@@ -43,21 +43,21 @@ export interface Hooks {
    * Pixels [count * B, S, S, C] in 0..1 -> augmented pixels in 0..1. The core normalises afterwards.
    */
   readonly augment: SyncWaterfallHook<[Tensor4D, AugmentContext]>;
-  /** In tape, per pass, sync waterfall. Patch tokens [B, N0, D0] before position embedding (mask tokens). */
+  /** In the graph, per pass, sync waterfall; in tape in the student's passes. Patch tokens [B, N0, D0] before position embedding (mask tokens). */
   readonly embed: SyncWaterfallHook<[Tensor3D, PassContext]>;
-  /** In tape, per pass, sync waterfall. Tokens [B, T, D0] before block 0; in a plugin's own pass it may drop some. */
+  /** Like embed. Tokens [B, T, D0] before block 0; in a pass of its own a plugin may drop some. */
   readonly tokens: SyncWaterfallHook<[Tensor3D, PassContext]>;
-  /** In tape, per pass, sync waterfall. What the backbone gave, before anyone reads it. */
+  /** Like embed. What the backbone gave, before anyone reads it. */
   readonly forward: SyncWaterfallHook<[BackboneOutput, PassContext]>;
-  /** In tape, per pass, sync, write-only sink. Named relations of the patch tokens. */
+  /** In the graph, per shared pass, sync, write-only sink; in tape in the student's. Relations of the patch tokens. */
   readonly relation: SyncHook<[RelationSink, RelationContext]>;
   /** In tape, once a step, sync, write-only sink. Named scalar loss terms with weights. */
   readonly loss: SyncHook<[LossSink, LossContext]>;
-  /** In the graph, after the optimizer, sync. Centers, queues, BatchNorm statistics. */
+  /** In the graph, after the optimizer, sync. Centers, queues. */
   readonly update: SyncHook<[UpdateContext]>;
   /** Host, sync, after each update. */
   readonly afterStep: SyncHook<[StepResult]>;
-  /** Host, async in series, after each epoch: probes. */
+  /** Host, async in series, after each epoch: figures of one's own. */
   readonly afterEpoch: AsyncSeriesHook<[EpochContext]>;
   /** Host, async in series, once, at the end. */
   readonly done: AsyncSeriesHook<[EpochContext]>;

@@ -100,7 +100,7 @@ export type {
   ParameterGradient,
   TrainableParameter,
 } from "./trainer/optimizer.ts";
-export type { Centering, TeacherTargets } from "./trainer/centering.ts";
+export type { Centering, TargetSpec, TeacherTargets } from "./trainer/centering.ts";
 export type { MlpHeadOptions, MlpHeadSpec } from "./heads/mlp-head.ts";
 export type {
   ProjectionMlpOptions,

@@ -22,7 +22,7 @@ export const ENGINE: Token<Engine> = createToken("ENGINE");
 export const BACKBONE: Token<Backbone> = createToken("BACKBONE");
 /** Turns gradients into writes of variables. */
 export const OPTIMIZER: Token<Optimizer> = createToken("OPTIMIZER");
-/** The unlabelled images. */
+/** The images, and their classes where there are any. */
 export const DATASET: Token<Dataset> = createToken("DATASET");
 /** Keeps a teacher's targets over prototypes from collapse. */
 export const CENTERING: Token<Centering> = createToken("CENTERING");

@@ -105,10 +105,10 @@ export class RelationHeads {
    * compares.
    */
   features({ pass, patchTokens, apply }: RelationContext): tf.Tensor3D | undefined {
-    const { network, views, unmasked } = pass;
+    const { network, views } = pass;
     const isGlobal = views.group === this.globalViews;
     const isStudent = network === this.student;
-    if (unmasked || !(isStudent || (network === this.teacher && isGlobal))) return undefined;
+    if (!isStudent && !(network === this.teacher && isGlobal)) return undefined;
     const { projection, predictor } = isGlobal ? this.head : this.localHead;
     const [batch, count, dim] = patchTokens.shape;
     const z = apply(projection, network, tf.reshape(patchTokens, [batch * count, dim]));

@@ -5,14 +5,18 @@ import { nextCenter, teacherProbabilities } from "../math/index.ts";
 
 /** What CENTERING is bound to. */
 export interface Centering {
-  /**
-   * Declares what the targets of one loss need, in `setup`: over K prototypes, and with the momentum of a moving
-   * center, 0..1.
-   */
-  declare(
-    setup: SetupContext,
-    spec: { readonly prototypes: number; readonly momentum: number },
-  ): TeacherTargets;
+  /** Declares what the targets of one loss need, in `setup`. */
+  declare(setup: SetupContext, spec: TargetSpec): TeacherTargets;
+}
+
+/** What targets of one loss are over. */
+export interface TargetSpec {
+  /** Of the state, for a plugin with several losses (default "center"). */
+  readonly name?: string;
+  /** K */
+  readonly prototypes: number;
+  /** Of a moving center, 0..1. */
+  readonly momentum: number;
 }
 
 /** The targets of one loss. */
@@ -33,18 +37,16 @@ export interface TeacherTargets {
   /**
    * In `update`: moves what there is to move.
    *
-   * @param meanLogits gives [1, K], the mean of the teacher's logits over the whole batch
+   * @param meanLogits gives [1, K], the mean of the teacher's logits over the batch of this step on all processes; of an
+   *   update in micro-batches that is the last one
    */
   update(step: UpdateContext, meanLogits: () => tf.Tensor): void;
 }
 
 /** DINO's (arXiv 2104.14294, eq. 4): a moving mean of the teacher's logits is taken off before the softmax. */
 export class MovingCenter implements Centering {
-  declare(
-    setup: SetupContext,
-    { prototypes, momentum }: { readonly prototypes: number; readonly momentum: number },
-  ): TeacherTargets {
-    const center = setup.buffer("center", [1, prototypes], { kind: "zeros" });
+  declare(setup: SetupContext, { name = "center", prototypes, momentum }: TargetSpec): TeacherTargets {
+    const center = setup.buffer(name, [1, prototypes], { kind: "zeros" });
     return {
       probabilities: (step, logits, temperature) =>
         teacherProbabilities(logits, step.read(center), temperature),

@@ -36,12 +36,14 @@ import { errors } from "../errors.ts";
 import { currentScope, pluginOf } from "../scopes.ts";
 import type { Services, Token } from "../tokens.ts";
 import { asPlugin } from "./as-plugin.ts";
-import { finiteSchedule, requireFunction, requireOwn } from "./declaration-checks.ts";
+import { finiteSchedule, requireFunction, requireOwn, requireRate } from "./declaration-checks.ts";
 import { maskedRows, mostMaskedOf, type MaskDeclaration } from "./patch-masks.ts";
 
 /** A weight of the student, with a twin in each following network unless it is the student's alone. */
 export interface ParameterDeclaration extends VariableHandle {
   readonly kind: "parameter";
+  /** Who declared it: a plugin, or the core. */
+  readonly owner: string;
   readonly init: Initializer;
   readonly trainable: boolean;
   readonly ema: boolean;
@@ -66,6 +68,8 @@ export interface PassDeclaration extends Pass {
   cls: boolean;
   patches: boolean;
   readonly blocks: Set<number>;
+  /** Who asked for its patches. */
+  readonly patchReaders: Set<string>;
   /** It runs while one of these is true; undefined: always. */
   phases: PhaseHandle<boolean>[] | undefined;
 }
@@ -153,11 +157,12 @@ export class Declarations implements SetupContext {
         network,
         views: group,
         unmasked: unmasked || own !== undefined,
-        own: own !== undefined,
+        owner: own === undefined ? undefined : this.plugin(),
         grid: this.gridOf(group),
         cls: false,
         patches: false,
         blocks: new Set(),
+        patchReaders: new Set(),
         phases: [],
       };
       this.passes.set(key, pass);
@@ -166,6 +171,7 @@ export class Declarations implements SetupContext {
     else pass.phases?.push(phase);
     pass.cls ||= outputs.cls ?? false;
     pass.patches ||= outputs.patches ?? false;
+    if (outputs.patches) pass.patchReaders.add(this.plugin());
     for (const block of outputs.blocks ?? []) pass.blocks.add(this.blockIndex(block));
     return pass;
   }
@@ -176,6 +182,14 @@ export class Declarations implements SetupContext {
     } catch (error) {
       throw errors.viewSize(group.group, group.size, error).because(error);
     }
+  }
+
+  /** The view groups of a network's shared passes whose patches the plugin asked for. */
+  taughtGroups(plugin: string, network: string): string[] {
+    return [...this.passes.values()]
+      .filter((pass) => pass.network.name === network && !pass.unmasked && !pass.views.auxiliary)
+      .filter(({ patchReaders }) => patchReaders.has(plugin))
+      .map(({ views }) => views.group);
   }
 
   service<T>(token: Token<T>): T {
@@ -201,6 +215,7 @@ export class Declarations implements SetupContext {
     const trainable = options.trainable ?? true;
     return this.addVariable({
       kind: "parameter",
+      owner: this.plugin(),
       name: `${this.plugin()}.${name}`,
       shape,
       init,
@@ -255,6 +270,8 @@ export class Declarations implements SetupContext {
       ({ optimizer }) => optimizer !== undefined && optimizer === spec.optimizer,
     );
     if (other) throw errors.optimizerShared(this.plugin(), name, other.name);
+    for (const key of ["lr", "weightDecay"] as const) requireRate(name, key, spec[key], this.schedules);
+    requireRate(name, "clipGrad", spec.clipGrad);
     return this.add(this.optimizerGroups, { ...spec, name: this.qualified(name) });
   }
 
@@ -363,6 +380,7 @@ export class Declarations implements SetupContext {
     const trainable = spec.trainable ?? true;
     this.addVariable({
       kind: "parameter",
+      owner: this.plugin(),
       name: `${prefix}.${spec.name}`,
       shape: spec.shape,
       init: spec.init,

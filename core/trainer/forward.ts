@@ -53,7 +53,16 @@ export class ForwardTrace {
   /** What comparisons of relations need. */
   get relationStep(): RelationStep {
     const { batch, rects } = this.context;
-    return { batch, rects, batchSize: this.parts.declarations.run.batchSize };
+    const { declarations } = this.parts;
+    return {
+      batch,
+      rects,
+      batchSize: declarations.run.batchSize,
+      taughtGroups: (plugin, network) => {
+        const asked = declarations.taughtGroups(plugin, network);
+        return asked.length > 0 ? asked : [declarations.views[0]!.group];
+      },
+    };
   }
 
   /** Augmented pixels of a view group, [count * B, S, S, C] in 0..1. */
@@ -126,7 +135,7 @@ export class ForwardTrace {
 
   private relate(pass: PassDeclaration, inPass: PassContext): void {
     const { hooks } = this.parts;
-    if (hooks.relation.taps.length === 0 || !pass.patches || pass.own || pass.views.auxiliary) return;
+    if (hooks.relation.taps.length === 0 || !pass.patches || pass.unmasked || pass.views.auxiliary) return;
     const output = this.output(pass);
     const context = Object.assign(Object.create(inPass) as PassContext, {
       output,

@@ -52,6 +52,8 @@ export interface RelationStep {
   readonly batchSize: number;
   /** [count * B, 5] crop rectangles of a view group. */
   rects(group: string): tf.Tensor2D;
+  /** The view groups in which a network teaches the plugin. */
+  taughtGroups(plugin: string, network: string): readonly string[];
 }
 
 type Compare = Parameters<CrossView>[1];
@@ -89,7 +91,8 @@ export class Relations {
   /** The comparison that the loss hook is given. */
   crossView(step: RelationStep): CrossView {
     return (name, compare, options = {}) => {
-      const teachers = this.holders(name, options.teacher ?? TEACHER);
+      const { teacher: network = TEACHER } = options;
+      const teachers = this.holders(name, network, step.taughtGroups(pluginOf(currentScope()), network));
       const students = this.holders(name, STUDENT);
       const comparisons = teachers.flatMap((teacher) => {
         const targets = new Targets(teacher, options);
@@ -117,9 +120,11 @@ export class Relations {
     return this.heldBy(name, network).flatMap((held) => asTokenRelation(held) ?? []);
   }
 
-  /** The network's passes that hold the relation. Throws RELATION_MISSING. */
-  private holders(name: string, network: string): Held[] {
-    const holders = this.heldBy(name, network);
+  /** The network's passes that hold the relation, of these view groups or of all. Throws RELATION_MISSING. */
+  private holders(name: string, network: string, groups?: readonly string[]): Held[] {
+    const holders = this.heldBy(name, network).filter(
+      ({ pass }) => groups?.includes(pass.views.group) ?? true,
+    );
     if (holders.length === 0)
       throw errors.relationMissing(pluginOf(currentScope()), name, network, this.names);
     return holders;
@@ -128,7 +133,7 @@ export class Relations {
   private heldBy(name: string, network: string): Held[] {
     return [...this.byPass].flatMap(([pass, relations]) => {
       const relation = relations.get(name);
-      return relation && pass.network.name === network && !pass.unmasked ? [{ pass, relation }] : [];
+      return relation && pass.network.name === network ? [{ pass, relation }] : [];
     });
   }
 }

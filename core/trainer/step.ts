@@ -21,7 +21,7 @@ import { described, isTensor } from "../described.ts";
 import { errors } from "../errors.ts";
 import { float32, squaredNorm, stopGradient } from "../math/index.ts";
 import { currentScope, pluginOf } from "../scopes.ts";
-import { STUDENT } from "./declarations.ts";
+import { STUDENT, type ParameterDeclaration } from "./declarations.ts";
 import { ForwardTrace, type ForwardParts } from "./forward.ts";
 import { declared } from "./handles.ts";
 import { notTensor } from "./not-tensor.ts";
@@ -167,12 +167,26 @@ class StepTrace {
   /** Differentiated by itself, inside the loss's tape: total, gradients and norm of the loss are the method's alone. */
   private probe(term: () => tf.Tensor): void {
     const { value, grads } = this.differentiate(() => this.shareOf(term()));
+    this.requireOwnWeights(grads);
     const keep = <T extends tf.Tensor>(key: string | number, tensor: T) =>
       this.context.remember(`probe ${this.probes.length}/${key}`, () => tensor);
     this.probes.push({
       value: keep("value", value),
       grads: grads.map((gradient, i) => gradient && keep(i, gradient)),
     });
+  }
+
+  /** Throws PROBE_TEACHES where a probe would change weights of others, and LOSS_UNREACHED where it has none. */
+  private requireOwnWeights(grads: Differentiated["grads"]): void {
+    const { declarations, state } = this.parts;
+    const plugin = pluginOf(currentScope());
+    const reached = state.trainable.filter((_, i) => grads[i] !== undefined);
+    if (reached.length === 0) throw errors.lossUnreached([plugin]);
+    for (const { name } of reached) {
+      const { owner } = declarations.variables.get(name) as ParameterDeclaration;
+      if (owner !== plugin)
+        throw errors.probeTeaches(plugin, name, owner === "core" ? "the backbone" : owner);
+    }
   }
 
   /** What a probe sees: nothing in it carries a gradient to the backbone. */
@@ -199,13 +213,17 @@ class StepTrace {
   /** A pass's output without its gradient. */
   private readonly detached = (pass: Pass): BackboneOutput => {
     const output = this.forward.output(pass);
+    const { backbone } = this.parts.declarations;
+    const parameters = this.context.parameters(pass.network, "backbone");
+    const fixed = (name: string) => stopGradient(parameters(name));
     // Around an empty object: a proxy gives constant properties of its own target only as they are.
     return new Proxy(Object.create(output) as BackboneOutput, {
       get: (_, property) => {
         const value: unknown = Reflect.get(output, property, output);
         if (value instanceof tf.Tensor) return stopGradient(value);
         if (property === "block") return (index: number) => stopGradient(output.block(index));
-        if (property === "norm") return (rows: tf.Tensor2D) => stopGradient(output.norm(rows));
+        // What a probe makes of tokens before the norm keeps its gradient.
+        if (property === "norm") return (rows: tf.Tensor2D) => backbone.norm(fixed, rows);
         return value;
       },
     });

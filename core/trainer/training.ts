@@ -80,7 +80,8 @@ export class Training {
     const setup = openSetup(declarations);
     await spec.hooks.setup.promise(setup.context);
     setup.close();
-    if (spec.hooks.relation.taps.length > 0) withScope("core", () => readPatchesForRelations(declarations));
+    const relating = spec.hooks.relation.taps.map(({ name }) => name);
+    if (relating.length > 0) withScope("core", () => readPatchesForRelations(declarations, relating));
     if (declarations.passes.size === 0) throw errors.noPasses();
     const schedules = withScope("core", () => declareSchedules(declarations, spec.run, spec.settings));
     return new Training(spec, declarations, schedules);
@@ -309,19 +310,16 @@ function declareCopies(declarations: Declarations): ReadonlyMap<string, Schedule
 }
 
 /**
- * Relations compare patch tokens: every view group's student pass gives them, and the teacher's passes that there are, or
- * one of the first group. Passes that masking leaves alone, and those of auxiliary views, are not compared.
+ * Relations compare patch tokens: every view group's student pass gives them, and the teacher's of the first group, unless
+ * every plugin with relations asked for a teacher's pass itself.
  */
-function readPatchesForRelations(declarations: Declarations): void {
+function readPatchesForRelations(declarations: Declarations, plugins: readonly string[]): void {
   const outputs = { patches: true };
   const [student, teacher] = [STUDENT, TEACHER].map((name) =>
     declarations.network(name as typeof STUDENT | typeof TEACHER),
   ) as [Network, Network];
-  const taught = [...declarations.passes.values()].filter(
-    ({ network, unmasked, views }) => network === teacher && !unmasked && !views.auxiliary,
-  );
-  const groups = taught.length > 0 ? taught.map(({ views }) => views) : declarations.views.slice(0, 1);
-  for (const { group } of groups) declarations.pass({ network: teacher, views: group, outputs });
+  if (plugins.some((plugin) => declarations.taughtGroups(plugin, TEACHER).length === 0))
+    declarations.pass({ network: teacher, views: declarations.views[0]!.group, outputs });
   for (const { group } of declarations.views) declarations.pass({ network: student, views: group, outputs });
 }
 

@@ -37,7 +37,7 @@ const anyValue = {
 
 /** Any hook, called with a first value. */
 const call = (hooks: Hooks, name: (typeof sync)[number], value: unknown = []) =>
-  (hooks[name].call as (...args: unknown[]) => unknown)(value, { pass: { own: true } });
+  (hooks[name].call as (...args: unknown[]) => unknown)(value, { pass: { owner: "a" } });
 const tap = (hooks: Hooks, name: keyof Hooks, plugin: string, run: (...args: unknown[]) => unknown) =>
   (hooks[name].tap as (name: string, run: unknown) => void)(plugin, run);
 
@@ -139,7 +139,7 @@ describe("hook guards", () => {
         for (const plugin of ["good", "wrong", "later"])
           tap(hooks, hook, plugin, (value) => (plugin === "wrong" ? returned : value));
         const start = name === "views" ? [] : anyValue;
-        const context = { pass: { key: "student/global", own: hook !== name } };
+        const context = { pass: { key: "student/global", owner: hook === name ? "later" : "wrong" } };
         assert.throws(
           () => (hooks[hook].call as (...args: unknown[]) => unknown)(start, context),
           (error: RelataError) => {

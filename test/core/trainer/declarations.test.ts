@@ -157,6 +157,14 @@ describe("networks", () => {
     const setup = new Declarations(tinyRun, tinyBackbone(), [globalViews], container);
     assert.ok(setup.service(CENTERING) instanceof MovingCenter, "the bound one");
     assert.throws(() => declarations().service(CENTERING), coded("SERVICE_NOT_BOUND", "CENTERING"));
+    within("acme", () => {
+      const spec = { prototypes: 4, momentum: 0.9 };
+      for (const name of [undefined, "patches"]) setup.service(CENTERING).declare(setup, { ...spec, name });
+    });
+    assert.deepEqual(
+      setup.buffers().map(({ name }) => name),
+      ["acme.center", "acme.patches"],
+    );
   });
 });
 

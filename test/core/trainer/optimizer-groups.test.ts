@@ -170,6 +170,24 @@ describe("optimizer groups", () => {
     engine.close();
   });
 
+  for (const [key, value, got] of [
+    ["lr", NaN, "NaN"],
+    ["weightDecay", -1, "-1"],
+    ["lr", { name: "elsewhere" }, "an object"],
+    ["clipGrad", { name: "rates.rate" }, "an object"],
+  ] as const) {
+    it(`refuse ${key} ${got}`, async () => {
+      const engine = await makeEngine("eager on cpu");
+      const rates = declares("rates", (setup) => {
+        setup.schedule("rate", () => 1);
+        setup.optimizerGroup("group", { [key]: value });
+      });
+      const training = tinyTraining(engine, [rates]);
+      await assert.rejects(training, coded("GROUP_RATE", '"rates"', '"group"', `${key} ${got}`));
+      engine.close();
+    });
+  }
+
   it("share no optimizer: its state would be declared and moved twice", async () => {
     const engine = await makeEngine("eager on cpu");
     const shares = declares("shares", (setup) => {

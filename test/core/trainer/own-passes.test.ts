@@ -33,7 +33,7 @@ const drops = (asked: string[] = []) =>
       hooks.tokens.tap(name, (tokens, { pass }) => {
         asked.push(pass.key);
         if (pass.key !== own.key) return tokens;
-        assert.ok(pass.own && pass.unmasked, "its own");
+        assert.ok(pass.owner === name && pass.unmasked, "its own");
         return tf.slice(tokens, [0, 0, 0], [-1, 2, -1]);
       });
       hooks.loss.tap(name, (losses, { output }) => {
@@ -77,6 +77,19 @@ describe("a plugin's own pass", () => {
     });
     await outputsOf(await tinyTraining(engine, [relates, drops()]));
     assert.deepEqual(passes.toSorted(), ["student/global", "teacher/global"]);
+  });
+
+  it("keeps its tokens from taps of others", async () => {
+    const meddles = plugin("meddles", (hooks, name) =>
+      hooks.tokens.tap(name, (tokens, { pass }) =>
+        pass.owner ? tf.slice(tokens, [0, 0, 0], [-1, 1, -1]) : tokens,
+      ),
+    );
+    const training = await tinyTraining(engine, [drops(), meddles]);
+    await assert.rejects(
+      training.step("train", tinyBatch(training), at(0)),
+      coded("HOOK_SHAPE", '"meddles"', "student/global/drops.kept"),
+    );
   });
 
   it("has the plugin's name in its key, so that two plugins' passes of one name are two", async () => {

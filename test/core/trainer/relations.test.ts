@@ -4,9 +4,20 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { CrossView, Pass, RelationSink, SetupContext } from "../../../core/contexts.ts";
 import type { ViewBatch } from "../../../core/data/pipeline.ts";
 import type { Engine } from "../../../core/engine/engine.ts";
+import type { PluginUse } from "../../../core/plugin.ts";
 import { Random } from "../../../core/random.ts";
 import { makeEngine } from "../../support/engines.ts";
-import { at, coded, globalViews, localViews, outputsOf, plugin, tinyBatch, tinyTraining } from "./tiny.ts";
+import {
+  at,
+  coded,
+  declares,
+  globalViews,
+  localViews,
+  outputsOf,
+  plugin,
+  tinyBatch,
+  tinyTraining,
+} from "./tiny.ts";
 
 const BATCH = 2;
 const WIDTH = 6;
@@ -455,6 +466,25 @@ describe("crossView", () => {
       return compared(teacher, student);
     });
     close(got, want);
+  });
+
+  it("takes no notice of what other plugins ask the teacher for", async () => {
+    const asks = declares("asks", (setup) => {
+      setup.pass({ network: setup.network("teacher"), views: "local", outputs: { patches: true } });
+    });
+    const adds = plugin("adds", (hooks, name) => {
+      hooks.relation.tap(name, (relations, { patchTokens }) =>
+        relations.addBilinear(name, patchTokens, { axis: "token" }),
+      );
+      hooks.loss.tap(name, (losses, { crossView }) => losses.add(name, 1, crossView(name, compare)));
+    });
+    const lossOf = async (...plugins: PluginUse[]) => {
+      const own = await makeEngine("eager on cpu");
+      const outputs = await outputsOf(await tinyTraining(own, plugins, { views }));
+      own.close();
+      return outputs["loss/adds"]![0]!;
+    };
+    assert.ok(Math.abs((await lossOf(adds, asks)) - (await lossOf(adds))) < 1e-6, "another loss");
   });
 
   it("takes no notice of passes that are left unmasked", async () => {

@@ -1,7 +1,9 @@
 /** Loss terms and probes. */
 import assert from "node:assert/strict";
 import * as tf from "@tensorflow/tfjs-core";
+import type { LossContext, Pass, VariableHandle } from "../../../core/contexts.ts";
 import type { Engine } from "../../../core/engine/engine.ts";
+import dino from "../../../plugins/dino/index.ts";
 import { makeEngine } from "../../support/engines.ts";
 import {
   at,
@@ -142,6 +144,54 @@ describe("inside the step,", () => {
       assert.ok(Number.isFinite(scalars["loss"]), "the loss is the method's");
       for (const [name, values] of await valuesOf(training)) assert.equal(distance(values, before.get(name)!), 0, name); // prettier-ignore
     });
+
+    /** A probe of one function of the loss hook's context, the probe's and a weight of its own. */
+    const probing = (
+      value: (probe: LossContext, outer: LossContext, pass: Pass, weight: VariableHandle) => tf.Tensor,
+    ) =>
+      onStudent("probing", { cls: true, patches: true }, (hooks, pass, setup) => {
+        const weight = setup.variable("weight", [4], { kind: "uniform", bound: 1 });
+        hooks.loss.tap("probing", (losses, outer) =>
+          losses.addProbe("probing", 1, (own) => value(own, outer, pass, weight)),
+        );
+      });
+
+    it("keeps the gradient of what it makes of tokens before the norm", async () => {
+      const pools = probing(({ output, read }, _, pass, weight) => {
+        const { patchTokens, norm } = output(pass);
+        const weighted = tf.mul(patchTokens, tf.reshape(read(weight), [1, 4, 1]));
+        return tf.sum(tf.slice(norm(tf.sum(weighted, 1)), [0, 0], [-1, 3]));
+      });
+      const outputs = await outputsWith([learnsOnes, pools]);
+      assert.ok(distance(outputs["probeGradient/probing.weight"]!, new Float32Array(4)) > 1e-3, "none");
+    });
+
+    for (const [what, value, expected] of [
+      [
+        "reads outputs outside of its context",
+        (_, { output }, pass) => tf.mean(output(pass).clsToken),
+        coded("PROBE_TEACHES", '"probing"', "the backbone"),
+      ],
+      [
+        "uses another plugin's weights",
+        ({ output, apply }, _, pass) => {
+          const student = pass.network;
+          return tf.mean(apply({ name: "projection" }, student, output(pass).clsToken));
+        },
+        coded("PROBE_TEACHES", '"probing"', '"projection.mlp.0.weight"', "dino"),
+      ],
+      [
+        "reaches no weight",
+        ({ output }, _, pass) => tf.mean(output(pass).clsToken),
+        coded("LOSS_UNREACHED", "probing"),
+      ],
+    ] satisfies [string, Parameters<typeof probing>[0], (error: unknown) => boolean][]) {
+      it(`is refused where it ${what}`, async () => {
+        const head = { outDim: 8, hiddenDim: 8, bottleneckDim: 4 };
+        const training = await tinyTraining(engine, [dino(head), probing(value)]);
+        await assert.rejects(training.step("train", tinyBatch(training), at(0)), expected);
+      });
+    }
 
     it("is no loss to train on", async () => {
       const training = await tinyTraining(engine, [probe()]);

@@ -53,7 +53,7 @@ const withBackbone = (backbone: VisionTransformer): PluginUse =>
 const watches = plugin("watches", (hooks, name) => {
   let seen: BackboneOutput;
   hooks.forward.tap(name, (output, { pass }) => {
-    if (pass.own) seen = output;
+    if (pass.owner) seen = output;
     return output;
   });
   hooks.loss.tap(name, (losses) => losses.metric("encoded", seen.tokens));
@@ -80,8 +80,8 @@ describe("the mae plugin", () => {
     const { passes, networks, heads, inputs } = training.declarations;
     assert.deepEqual([...networks.keys()], ["student"]);
     assert.deepEqual(
-      [...passes.values()].map(({ key, own, patches }) => [key, own, patches]),
-      [[PASS, true, true]],
+      [...passes.values()].map(({ key, owner, patches }) => [key, owner, patches]),
+      [[PASS, "mae", true]],
     );
     assert.deepEqual([...heads.keys()], ["mae.embed", "mae.decoder"]);
     assert.deepEqual(inputs.get("mae.order")!.shape, [IMAGES, PATCHES]);
