@@ -13,7 +13,7 @@ import type {
   InputShape,
   MaskHandle,
   Network,
-  NetworkUpdate,
+  NetworkSpec,
   Pass,
   PassSpec,
   PhaseHandle,
@@ -64,6 +64,12 @@ export interface VariableOptions {
   readonly group?: OptimizerGroup;
 }
 
+/** Of declared state. */
+export interface BufferOptions {
+  /** Each network has its own (default false). */
+  readonly perNetwork?: boolean;
+}
+
 /** What the samplers of inputs and masks get, on the host, for each micro-batch. */
 export interface SamplerContext {
   readonly step: number;
@@ -77,6 +83,24 @@ export interface SamplerContext {
   random(...keys: (string | number)[]): Random;
 }
 
+/** Of a declared input. */
+export interface InputSpec {
+  readonly shape: InputShape;
+  /** Default float32. */
+  readonly dtype?: "float32" | "int32";
+  readonly sample: (context: SamplerContext) => Float32Array | Int32Array;
+}
+
+/** Of the masks over a view group's patches. */
+export interface MaskInputSpec {
+  /** Masked patches of an image, at most. */
+  readonly most: number;
+  /** Before it nothing is masked (default 0). */
+  readonly startEpoch?: number;
+  /** [count * B, N], view-major, not 0 where masked. */
+  readonly sample: (context: SamplerContext) => ArrayLike<number>;
+}
+
 /** Declares all that a method needs; each declaration gives a handle. */
 export interface SetupContext {
   readonly run: RunInfo;
@@ -87,7 +111,7 @@ export interface SetupContext {
   viewGroup(name: string): ViewGroupSpec;
   /** `student`, `teacher` (an EMA of it) or a network that follows another. */
   network(name: "student" | "teacher"): Network;
-  network(name: string, spec: { from: string; update: NetworkUpdate }): Network;
+  network(name: string, spec: NetworkSpec): Network;
   pass(spec: PassSpec): Pass;
   /** A service of the run, as bound last. Throws SERVICE_NOT_BOUND. */
   service<T>(token: Token<T>): T;
@@ -99,12 +123,7 @@ export interface SetupContext {
     options?: VariableOptions,
   ): VariableHandle;
   /** Declares state `<plugin>.<name>` that only `update` writes. `perNetwork` gives each network its own. */
-  buffer(
-    name: string,
-    shape: readonly number[],
-    init: Initializer,
-    options?: { perNetwork?: boolean },
-  ): VariableHandle;
+  buffer(name: string, shape: readonly number[], init: Initializer, options?: BufferOptions): VariableHandle;
   /** A shared module; the name is global, without the plugin's prefix. */
   head<In extends Tensor, Out extends Tensor>(name: string, module: HeadModule<In, Out>): HeadHandle<In, Out>;
   /** The spec of a head that a plugin before this one declared. */
@@ -112,23 +131,9 @@ export interface SetupContext {
   /** Declares the group `<plugin>.<name>`, for `variable`. */
   optimizerGroup(name: string, spec: OptimizerGroupSpec): OptimizerGroup;
   schedule(name: string, at: (progress: Progress) => number): ScheduleHandle;
-  input(
-    name: string,
-    spec: {
-      shape: InputShape;
-      dtype?: "float32" | "int32";
-      sample: (context: SamplerContext) => Float32Array | Int32Array;
-    },
-  ): InputHandle;
-  /**
-   * Draws masks over the patches of a view group. `sample` gives [count * B, N], view-major, not 0 where masked, and
-   * masks at most `most` patches of an image. Nothing is masked before `startEpoch` (default 0). `relata preview` and
-   * the report show masks.
-   */
-  mask(
-    group: string,
-    spec: { most: number; startEpoch?: number; sample: (context: SamplerContext) => ArrayLike<number> },
-  ): MaskHandle;
+  input(name: string, spec: InputSpec): InputHandle;
+  /** Draws masks over the patches of a view group. `relata preview` and the report show them. */
+  mask(group: string, spec: MaskInputSpec): MaskHandle;
   /** Epochs are fractional inside an epoch. Each value that occurs is a program: give few. */
   phase<T extends PhaseValue>(name: string, at: (epoch: number) => T): PhaseHandle<T>;
   /** Updates of these variables happen only while the schedule is not 0; otherwise value, moments and count stay. */
@@ -205,17 +210,22 @@ export interface RelationContext extends PassContext {
   readonly output: BackboneOutput;
 }
 
+/** Of a relation that is a product of features with themselves. */
+export interface BilinearOptions {
+  readonly axis: "token" | "channel";
+  /** Along tokens: the features are split into so many (default 1). */
+  readonly heads?: number;
+  /** Default 1. */
+  readonly scale?: number;
+}
+
 /** Write-only: relations by name. */
 export interface RelationSink {
   /**
    * A relation of the form R = scale * f f^T (axis "token": [B, h, N, N]) or scale * f^T f (axis "channel":
    * [B, D, D]). The core samples the features on the views' overlap before it multiplies.
    */
-  addBilinear(
-    name: string,
-    features: Tensor3D,
-    options: { axis: "token" | "channel"; heads?: number; scale?: number },
-  ): void;
+  addBilinear(name: string, features: Tensor3D, options: BilinearOptions): void;
   /** Any other relation, one matrix per sample: [B, …, rows, columns]. It is compared unaligned. */
   add(name: string, matrix: Tensor): void;
 }

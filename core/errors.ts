@@ -240,6 +240,13 @@ export const errors = {
         (kind === "variable" ? "; a head's weights are what its parameters() lists" : ""),
     }),
   ),
+  argumentInvalid: coded(
+    "ARGUMENT_INVALID",
+    (plugin: string, scope: string, call: string, problem: string, fix: string) => ({
+      message: `plugin "${plugin}" gives ${call} in ${scope} ${problem}`,
+      fix,
+    }),
+  ),
   notFunction: coded("NOT_FUNCTION", (plugin: string, kind: string, name: string, got: string) => ({
     message: `plugin "${plugin}" declares the ${kind} "${name}" with ${got} where a function belongs`,
     fix: "write a function of the step, such as ({ step, epoch }) => …; what never changes needs no declaration",

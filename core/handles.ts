@@ -19,6 +19,12 @@ export interface Network {
  */
 export type NetworkUpdate = "ema" | "frozen" | { readonly copyEvery: number; readonly fromStep?: number };
 
+/** Of a network that follows another. */
+export interface NetworkSpec {
+  readonly from: string;
+  readonly update: NetworkUpdate;
+}
+
 /** One forward pass of a network over a view group. Equal passes are shared and run once. */
 export interface Pass {
   readonly key: string;

@@ -70,7 +70,8 @@ function guardWaterfallTap(tap: FullTap, hookName: string, check: ValueCheck): T
   return (received, ...rest) => {
     const returned = run(received, ...rest);
     if (returned === undefined) throw errors.hookReturnedNothing(tap.name, hookName);
-    const refusal = check(returned, received, rest[0], tap.name);
+    const inScope = () => check(returned, received, rest[0], tap.name);
+    const refusal = withScope(scopeOf(tap, hookName), inScope);
     if (!refusal) return returned;
     const { want, fix } = refusal;
     throw errors.hookShape(tap.name, hookName, placeOf(rest[0]), described(returned), want, fix);

@@ -1,5 +1,7 @@
 /** What a tap of a waterfall hook may return, given what it received. */
-import type { PassContext } from "./contexts.ts";
+import { viewGroupSpec } from "./argument-shapes.ts";
+import { requireArgument } from "./arguments.ts";
+import type { PassContext, ViewGroupSpec } from "./contexts.ts";
 import { described, isTensor } from "./described.ts";
 
 interface Refusal {
@@ -50,11 +52,12 @@ export const backboneOutput: ValueCheck = (returned) => {
   };
 };
 
-/** View groups by different names. */
+/** View groups by different names. Throws ARGUMENT_INVALID for one that is otherwise none. */
 export const viewGroups: ValueCheck = (returned) => {
   const fix = "return [...views, yours], each group with a name of its own";
   if (!Array.isArray(returned)) return { want: "an array of view groups", fix };
-  const names = returned.map((view: { group?: unknown } | undefined) => view?.group);
+  returned.forEach((view, i) => requireArgument(`view group ${i}`, viewGroupSpec, view));
+  const names = (returned as ViewGroupSpec[]).map(({ group }) => group);
   const twice = names.find((name, i) => names.indexOf(name) !== i);
-  return twice === undefined ? undefined : { want: `one group named "${String(twice)}"`, fix };
+  return twice === undefined ? undefined : { want: `one group named "${twice}"`, fix };
 };

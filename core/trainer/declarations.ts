@@ -3,16 +3,29 @@
  * Plain data once setup is over; the step and the trainer read it.
  */
 import type { Tensor } from "@tensorflow/tfjs-core";
+import {
+  bufferOptions,
+  initializer,
+  inputSpec,
+  maskSpec,
+  networkSpec,
+  optimizerGroupSpec,
+  passSpec,
+  variableOptions,
+} from "../argument-shapes.ts";
+import { requireArgument } from "../arguments.ts";
 import type { Backbone, TokenGrid } from "../backbone.ts";
 import type {
+  BufferOptions,
   HeadHandle,
   HeadModule,
   InputHandle,
-  InputShape,
+  InputSpec,
   Initializer,
   MaskHandle,
+  MaskInputSpec,
   Network,
-  NetworkUpdate,
+  NetworkSpec,
   OptimizerGroup,
   OptimizerGroupSpec,
   ParameterSpec,
@@ -129,7 +142,8 @@ export class Declarations implements SetupContext {
     throw errors.viewGroupMissing(this.plugin(), name, known, didYouMean(name, known));
   }
 
-  network(name: string, spec?: { from: string; update: NetworkUpdate }): Network {
+  network(name: string, spec?: NetworkSpec): Network {
+    if (spec) requireArgument(`setup.network("${name}")`, networkSpec, spec);
     const known = this.networks.get(name);
     if (name === STUDENT) return known ?? this.addNetwork({ name });
     const { from, update } = spec ?? { from: STUDENT, update: "ema" as const };
@@ -145,7 +159,9 @@ export class Declarations implements SetupContext {
     return this.addNetwork({ name, from: source, update });
   }
 
-  pass({ network, views, unmasked = false, own, phase, outputs }: PassSpec): Pass {
+  pass(spec: PassSpec): Pass {
+    requireArgument("setup.pass", passSpec, spec);
+    const { network, views, unmasked = false, own, phase, outputs } = spec;
     requireOwn(this.networks, network);
     const apart = own === undefined ? unmasked && "/unmasked" : `/${this.qualified(own)}`;
     const key = `${network.name}/${views}${apart || ""}`;
@@ -212,6 +228,7 @@ export class Declarations implements SetupContext {
     init: Initializer,
     options: VariableOptions = {},
   ): VariableHandle {
+    requireArgument(`setup.variable("${name}")`, variableOptions, options);
     const trainable = options.trainable ?? true;
     return this.addVariable({
       kind: "parameter",
@@ -230,8 +247,10 @@ export class Declarations implements SetupContext {
     name: string,
     shape: readonly number[],
     init: Initializer,
-    { perNetwork = false }: { perNetwork?: boolean } = {},
+    options: BufferOptions = {},
   ): VariableHandle {
+    requireArgument(`setup.buffer("${name}")`, bufferOptions, options);
+    const { perNetwork = false } = options;
     const full = `${this.plugin()}.${name}`;
     return this.addVariable({ kind: "buffer", name: full, shape, init, perNetwork, studentOnly: false });
   }
@@ -266,6 +285,7 @@ export class Declarations implements SetupContext {
   }
 
   optimizerGroup(name: string, spec: OptimizerGroupSpec): OptimizerGroup {
+    requireArgument(`setup.optimizerGroup("${name}")`, optimizerGroupSpec, spec);
     const other = [...this.optimizerGroups.values()].find(
       ({ optimizer }) => optimizer !== undefined && optimizer === spec.optimizer,
     );
@@ -280,31 +300,17 @@ export class Declarations implements SetupContext {
     return this.add(this.schedules, { name: full, at: this.blaming("schedule", finiteSchedule(full, at)) });
   }
 
-  input(
-    name: string,
-    {
-      shape,
-      dtype = "float32",
-      sample,
-    }: {
-      shape: InputShape;
-      dtype?: "float32" | "int32";
-      sample: (context: SamplerContext) => Float32Array | Int32Array;
-    },
-  ): InputHandle {
+  input(name: string, spec: InputSpec): InputHandle {
+    requireArgument(`setup.input("${name}")`, inputSpec, spec);
+    const { shape, dtype = "float32", sample } = spec;
     const full = this.qualified(name);
     requireFunction("input", full, sample);
     return this.add(this.inputs, { name: full, shape, dtype, sample: this.blaming("input", sample) });
   }
 
-  mask(
-    group: string,
-    {
-      most,
-      startEpoch = 0,
-      sample,
-    }: { most: number; startEpoch?: number; sample: (context: SamplerContext) => ArrayLike<number> },
-  ): MaskHandle {
+  mask(group: string, spec: MaskInputSpec): MaskHandle {
+    requireArgument(`setup.mask("${group}")`, maskSpec, spec);
+    const { most, startEpoch = 0, sample } = spec;
     const views = this.viewGroup(group);
     const { rows, columns } = this.gridOf(views);
     const plugin = this.plugin();
@@ -392,7 +398,8 @@ export class Declarations implements SetupContext {
   }
 
   private addVariable(declaration: VariableDeclaration): VariableHandle {
-    const { name, shape } = declaration;
+    const { name, shape, init } = declaration;
+    requireArgument(`the initializer of "${name}"`, initializer, init);
     if (shape.some((size) => !Number.isInteger(size) || size < 1)) {
       throw errors.variableShape(this.plugin(), name, shape);
     }

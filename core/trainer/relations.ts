@@ -1,5 +1,7 @@
 /** The relation slot: relations by name and pass, and their comparison across views. */
 import * as tf from "@tensorflow/tfjs-core";
+import { bilinearOptions, crossViewOptions } from "../argument-shapes.ts";
+import { requireArgument } from "../arguments.ts";
 import type { BatchStatistics, CrossView, CrossViewOptions, Pass, RelationSink } from "../contexts.ts";
 import { described, isTensor } from "../described.ts";
 import { errors, type RelataError } from "../errors.ts";
@@ -74,7 +76,9 @@ export class Relations {
       relations.set(name, { ...relation, owner: pluginOf(currentScope()) });
     };
     return {
-      addBilinear: (name, features, { axis, heads = 1, scale = 1 }) => {
+      addBilinear: (name, features, options) => {
+        requireArgument(`addBilinear("${name}")`, bilinearOptions, options);
+        const { axis, heads = 1, scale = 1 } = options;
         const [batch, , width] = shapeOf(name, features);
         const fits = features.rank === 3 && batch === images && width! % heads === 0;
         if (!fits) throw relationShape(name, features, `[${images}, N, a multiple of ${heads}]`);
@@ -91,6 +95,7 @@ export class Relations {
   /** The comparison that the loss hook is given. */
   crossView(step: RelationStep): CrossView {
     return (name, compare, options = {}) => {
+      requireArgument(`crossView("${name}")`, crossViewOptions, options);
       const { teacher: network = TEACHER } = options;
       const teachers = this.holders(name, network, step.taughtGroups(pluginOf(currentScope()), network));
       const students = this.holders(name, STUDENT);
