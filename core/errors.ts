@@ -188,7 +188,7 @@ export const errors = {
   ),
   pluginThrew: coded("PLUGIN_THREW", (plugin: string, hook: string, cause: unknown) => ({
     message: `plugin "${plugin}" failed in "${hook}": ${cause instanceof Error ? cause.message : String(cause)}`,
-    fix: `correct the plugin (--verbose shows the line), or remove "${plugin}" from the config`,
+    fix: `correct the plugin (--verbose shows how it came there), or remove "${plugin}" from the config`,
   })),
   // --- declarations --------------------------------------------------------------------------------------
   viewGroupMissing: coded(
