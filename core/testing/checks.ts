@@ -89,6 +89,14 @@ function assertAlike(got: Outputs, want: Outputs, tolerance: number, what: strin
   }
 }
 
+function requireFinite(outputs: Outputs): void {
+  const told = ["loss", ...gradientsOf(outputs).map(([name]) => name)];
+  const bad = told.filter((name) => !outputs[name]!.every(Number.isFinite));
+  const [first] = bad;
+  const more = bad.length > 1 ? `, and ${bad.length - 1} more` : "";
+  assert.ok(first === undefined, `not finite near the initial weights: ${first}${more}`);
+}
+
 /** Of sums of a few thousand float32 values of size 1. */
 const ROUNDING = 2e-6;
 
@@ -153,7 +161,9 @@ export const checks: readonly Check[] = [
           ]),
         );
         await training.initialize(values);
-        const gradients = new Map(gradientsOf(await outputsOf(training, 1)));
+        const outputs = await outputsOf(training, 1);
+        requireFinite(outputs);
+        const gradients = new Map(gradientsOf(outputs));
         const direction = new Map(
           [...gradients].map(([name, gradient]) => [
             `student/${name.slice("gradient/".length)}`,
@@ -164,6 +174,7 @@ export const checks: readonly Check[] = [
         const length = Math.sqrt(
           [...direction.values()].reduce((sum, d) => sum + d.reduce((s, x) => s + x * x, 0), 0),
         );
+        assert.ok(length > 0, "every gradient is zero");
         const slope = [...gradients].reduce((sum, [name, gradient]) => {
           const along = direction.get(`student/${name.slice("gradient/".length)}`)!;
           return sum + gradient.reduce((s, g, i) => s + (g * along[i]!) / length, 0);

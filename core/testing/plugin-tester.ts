@@ -13,6 +13,7 @@
 import assert from "node:assert/strict";
 import type { ViewGroupSpec } from "../contexts.ts";
 import type { PluginDefinition, PluginUse } from "../plugin.ts";
+import { RelataError } from "../errors.ts";
 import { PLUGIN_NAME } from "../plugin-name.ts";
 import { checkGolden, checks, type Subject } from "./checks.ts";
 import { globalViews, localViews } from "./tiny-run.ts";
@@ -91,9 +92,10 @@ export const PluginTester = {
 
       for (const options of valid) {
         describe(`with ${JSON.stringify(options)}`, () => {
-          for (const { title, applies, run } of checks) {
-            if (applies?.(subject(options)) ?? true) it(title, () => run(subject(options)));
-          }
+          const applicable = checks.filter(({ applies }) => applies?.(subject(options)) ?? true);
+          const untold = toldOnce();
+          for (const { title, run } of applicable)
+            it(title, () => untold(title, () => run(subject(options))));
         });
       }
 
@@ -104,6 +106,21 @@ export const PluginTester = {
     });
   },
 };
+
+/** Runs checks of the same options: the coded error that one of them ends with is not told again by those after it. */
+function toldOnce(): (title: string, run: () => Promise<void>) => Promise<void> {
+  let first: { readonly title: string; readonly told: string } | undefined;
+  return async (title, run) => {
+    try {
+      await run();
+    } catch (error) {
+      if (!(error instanceof RelataError)) throw error;
+      if (first?.told === String(error)) assert.fail(`${error.code} again: see "${first.title}"`);
+      first ??= { title, told: String(error) };
+      throw error;
+    }
+  };
+}
 
 function requireCases(name: string, valid: readonly unknown[], invalid: readonly unknown[]): void {
   if (valid.length === 0) throw new Error(`PluginTester: ${name} has no valid options to test`);

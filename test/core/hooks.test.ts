@@ -35,6 +35,8 @@ const anyValue = {
   by: [] as string[],
 };
 
+const group = (name: string) => ({ group: name, count: 1, size: 8, scale: [1, 1], ratio: [1, 1], flip: 0 });
+
 /** Any hook, called with a first value. */
 const call = (hooks: Hooks, name: (typeof sync)[number], value: unknown = []) =>
   (hooks[name].call as (...args: unknown[]) => unknown)(value, { pass: { owner: "a" } });
@@ -61,9 +63,9 @@ describe("hooks", () => {
 
   it("pass the value of a waterfall from tap to tap", () => {
     const groups = createHooks();
-    tap(groups, "views", "a", (views) => [...(views as unknown[]), { group: "a" }]);
-    tap(groups, "views", "b", (views) => [...(views as unknown[]), { group: "b" }]);
-    assert.deepEqual(call(groups, "views", []), [{ group: "a" }, { group: "b" }]);
+    tap(groups, "views", "a", (views) => [...(views as unknown[]), group("a")]);
+    tap(groups, "views", "b", (views) => [...(views as unknown[]), group("b")]);
+    assert.deepEqual(call(groups, "views", []), [group("a"), group("b")]);
     for (const name of waterfalls.slice(1)) {
       const hooks = createHooks();
       const by = (plugin: string) => (value: unknown) => ({
@@ -121,8 +123,8 @@ describe("hook guards", () => {
 
     const tensor = (...shape: number[]) => ({ shape, dtype: "float32" });
     for (const [name, returned, words] of [
-      ["views", { group: "a" }, ["an object", "an array of view groups"]],
-      ["views", [{ group: "a" }, { group: "a" }], ["an array", 'one group named "a"']],
+      ["views", group("a"), ["an object", "an array of view groups"]],
+      ["views", [group("a"), group("a")], ["an array", 'one group named "a"']],
       ["augment", tensor(2, 3), ["[2, 3]", "[2, 3, 4]"]],
       ["embed", tensor(2, 2, 4), ["[2, 2, 4]", "[2, 3, 4]", "of student/global"]],
       ["embed", 1, ["returned 1", "[2, 3, 4]"]],

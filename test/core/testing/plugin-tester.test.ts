@@ -107,6 +107,24 @@ const broken: readonly {
     says: /its gradient says/,
   },
   {
+    check: /^has the gradient/,
+    what: "a gradient that is not finite",
+    use: withLoss((cls) => tf.sqrt(tf.mul(meanSquare(cls), 0))),
+    says: /not finite near the initial weights: gradient\/\S+, and \d+ more/,
+  },
+  {
+    check: /^has the gradient/,
+    what: "a loss that is not finite",
+    use: withLoss((cls) => tf.log(tf.sub(tf.mean(cls), 1e6))),
+    says: /not finite near the initial weights: loss/,
+  },
+  {
+    check: /^has the gradient/,
+    what: "a loss without a slope",
+    use: withLoss((cls) => tf.mul(meanSquare(cls), 0)),
+    says: /every gradient is zero/,
+  },
+  {
     check: /^goes on/,
     what: "state that is not saved",
     use: counting((count, cls) => tf.mul(meanSquare(cls), 1 + count)),
@@ -266,6 +284,24 @@ describe("PluginTester", () => {
       assert.equal(classes, labels);
       const possible = labels === undefined ? [-1] : [0, 1, 2];
       assert.deepEqual([...drawn].sort(), possible);
+    }
+  });
+
+  it("tells a coded error once for all checks of the same options", async () => {
+    const fails = definePlugin({ ...own.manifest, name: "fails" }, (hooks, { name }) => {
+      hooks.setup.tap(name, (setup) => void setup.viewGroup("globe"));
+    });
+    const tests = declared(() => PluginTester.run(fails, { valid: [{}, { weight: 2 }], invalid: [] }));
+    const told = async (options: string, { title }: (typeof checks)[number]) => {
+      const run = async () => tests.get(`plugin fails | with ${options} | ${title}`)!();
+      return String(await run().catch((error: unknown) => error));
+    };
+    const [first, second] = checks;
+    for (const options of ["{}", '{"weight":2}']) {
+      assert.match(await told(options, first!), /^VIEW_GROUP_MISSING: [^]*fix: /);
+      const again = await told(options, second!);
+      assert.match(again, /VIEW_GROUP_MISSING again: see "trains: /);
+      assert.doesNotMatch(again, /globe/);
     }
   });
 
