@@ -1,4 +1,5 @@
 /** Where in a plugin's files an error came from. */
+import { existsSync } from "node:fs";
 import { relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { packageRoot } from "../core/package-root.ts";
@@ -25,7 +26,8 @@ function fromHere(file: string): string {
 function firstOutside(stack: string): string | undefined {
   for (const [, place = "", line, column] of stack.matchAll(FRAME)) {
     const file = place.startsWith("file:") ? fileURLToPath(place) : place;
-    const inFile = file.includes(sep) && !file.startsWith("node:");
+    // Source maps of packages name files that are not there.
+    const inFile = file.includes(sep) && existsSync(file);
     const foreign =
       file.includes(`${sep}node_modules${sep}`) || OWN.some((folder) => file.startsWith(folder));
     if (inFile && !foreign) return `${fromHere(file)}:${line}:${column}`;
