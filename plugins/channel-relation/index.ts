@@ -26,7 +26,13 @@ export default definePlugin(
       weight: z.number().nonnegative().default(0.5).describe("weight of the loss; SERE's beta"),
       teacherTemp: z.number().positive().default(0.1).describe("tau_c; the student's is 1"),
       divisor: z
-        .union([z.literal("tokens-per-side"), z.strictObject({ global: divisor, local: divisor })])
+        .union([
+          z.literal("tokens-per-side"),
+          z.strictObject({
+            global: divisor.describe("of global views"),
+            local: divisor.describe("of local views"),
+          }),
+        ])
         .default("tokens-per-side")
         .describe(
           "m of R = (f / m)^T (f / m); SERE's code has global 14 and local 6 whatever the view's size",

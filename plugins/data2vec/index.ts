@@ -33,7 +33,10 @@ export default definePlugin(
       normalizeTargets: z.boolean().default(true).describe("normalise the mean of the blocks once more"),
       beta: z.number().positive().default(2).describe("errors up to it count squared, larger ones linearly"),
       maskRatio: z.number().positive().max(1).default(0.6).describe("part of the patches that is masked"),
-      maskShape: z.enum(["block", "random"]).default("block"),
+      maskShape: z
+        .enum(["block", "random"])
+        .default("block")
+        .describe("rectangles of patches, or single ones"),
       globalViews: z.string().default("global").describe("the view group that is masked"),
     }),
   },

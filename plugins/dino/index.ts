@@ -32,20 +32,20 @@ export default definePlugin(
     options: z.strictObject({
       weight: z.number().nonnegative().default(1).describe("weight of the loss; SERE's lambda_1"),
       outDim: z.int().positive().default(65536).describe("K, the number of prototypes"),
-      hiddenDim: z.int().positive().default(2048),
-      bottleneckDim: z.int().positive().default(256),
-      headLayers: z.int().positive().default(3),
+      hiddenDim: z.int().positive().default(2048).describe("width of the projection head"),
+      bottleneckDim: z.int().positive().default(256).describe("width in front of the prototypes"),
+      headLayers: z.int().positive().default(3).describe("linear layers in front of the prototypes"),
       normLastLayer: z.boolean().default(true).describe("keep the student's prototypes at length 1"),
       freezeLastLayerEpochs: z
         .number()
         .nonnegative()
         .default(1)
         .describe("epochs without updates of the prototypes"),
-      studentTemp: temperature.default(0.1),
-      teacherTemp: temperature.default(0.04).describe("after its warm-up"),
-      warmupTeacherTemp: temperature.default(0.04),
-      warmupTeacherTempEpochs: z.int().nonnegative().default(0),
-      centerMomentum: z.number().min(0).max(1).default(0.9),
+      studentTemp: temperature.default(0.1).describe("tau_s"),
+      teacherTemp: temperature.default(0.04).describe("tau_t after its warm-up"),
+      warmupTeacherTemp: temperature.default(0.04).describe("tau_t at the start of its warm-up"),
+      warmupTeacherTempEpochs: z.int().nonnegative().default(0).describe("epochs of the warm-up of tau_t"),
+      centerMomentum: z.number().min(0).max(1).default(0.9).describe("part of the center that a step keeps"),
       globalViews: z.string().default("global").describe("the view group that the teacher sees"),
     }),
   },

@@ -70,22 +70,30 @@ export default definePlugin(
         maskRatioVariation: ratios(z.number().min(0).max(1))
           .default([0, 0.2])
           .describe("half the width of the range around each maskRatio"),
-        maskShape: z.enum(["block", "random"]).default("block"),
+        maskShape: z
+          .enum(["block", "random"])
+          .default("block")
+          .describe("rectangles of patches, or single ones"),
         maskStartEpoch: z
           .number()
           .nonnegative()
           .default(0)
           .describe("nothing is masked before; then another loss is needed"),
         ...headOptions,
-        studentTemp: temperature.default(0.1),
-        teacherTemp: temperature.default(0.07).describe("after its warm-up"),
-        warmupTeacherTemp: temperature.default(0.04),
+        studentTemp: temperature.default(0.1).describe("tau_s"),
+        teacherTemp: temperature.default(0.07).describe("tau_t after its warm-up"),
+        warmupTeacherTemp: temperature.default(0.04).describe("tau_t at the start of its warm-up"),
         warmupTeacherTempEpochs: z
           .int()
           .nonnegative()
           .default(30)
           .describe("linear, by epoch, from maskStartEpoch"),
-        centerMomentum: z.number().min(0).max(1).default(0.9),
+        centerMomentum: z
+          .number()
+          .min(0)
+          .max(1)
+          .default(0.9)
+          .describe("part of the center that a step keeps"),
         globalViews: z.string().default("global").describe("the view group that is masked"),
       })
       .refine(({ maskRatio, maskRatioVariation }) => maskRatio.length === maskRatioVariation.length, {

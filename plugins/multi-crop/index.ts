@@ -16,7 +16,7 @@ import {
 const cropSchema = (count: number, size: number, scale: [number, number]) =>
   z
     .strictObject({
-      count: z.int().nonnegative().default(count),
+      count: z.int().nonnegative().default(count).describe("crops of each image"),
       size: z.int().positive().default(size).describe("side of the view in pixels"),
       scale: z
         .tuple([z.number().positive(), z.number().positive().max(1)])
@@ -39,15 +39,20 @@ export default definePlugin(
     summary: "Global and local crops of each image, augmented as in DINO.",
     paper: "https://arxiv.org/abs/2104.14294",
     options: z.strictObject({
-      globalCrops: cropSchema(2, 224, [0.4, 1]).refine(({ count }) => count > 0, "at least one global crop"),
-      localCrops: cropSchema(8, 96, [0.05, 0.4]),
+      globalCrops: cropSchema(2, 224, [0.4, 1])
+        .refine(({ count }) => count > 0, "at least one global crop")
+        .describe("the view group global, which all networks see"),
+      localCrops: cropSchema(8, 96, [0.05, 0.4]).describe(
+        "the view group local, which the student sees; none with a count of 0",
+      ),
       colour: z
         .strictObject({
-          firstGlobal: firstGlobalColour.prefault({}),
-          otherGlobals: secondGlobalColour.prefault({}),
-          local: localColour.prefault({}),
+          firstGlobal: firstGlobalColour.prefault({}).describe("of the first global crop"),
+          otherGlobals: secondGlobalColour.prefault({}).describe("of the other global crops"),
+          local: localColour.prefault({}).describe("of local crops"),
         })
-        .prefault({}),
+        .prefault({})
+        .describe("what is done to the colours of each kind of crop"),
     }),
   },
   (hooks, { name, options: { globalCrops, localCrops, colour } }) => {

@@ -27,16 +27,19 @@ export default definePlugin(
     paper: "https://arxiv.org/abs/2509.05606",
     after: ["multi-crop", "dino", "ibot"],
     options: z.strictObject({
-      weight: z.number().nonnegative().default(1),
+      weight: z.number().nonnegative().default(1).describe("weight of the loss"),
       headLayers: z
         .int()
         .nonnegative()
         .default(3)
         .describe("linear layers of the projection head; 0 relates the backbone's patch tokens themselves"),
-      hiddenDim: z.int().positive().default(2048),
-      bottleneckDim: z.int().positive().default(256),
+      hiddenDim: z.int().positive().default(2048).describe("width of the projection head"),
+      bottleneckDim: z.int().positive().default(256).describe("width of what is related"),
       overlapSide: z
-        .strictObject({ global: side, local: side })
+        .strictObject({
+          global: side.describe("between global views"),
+          local: side.describe("between a local and a global view"),
+        })
         .prefault({})
         .describe("points per side of the overlap of two global views, and of a local and a global one"),
       disjoint: z

@@ -27,7 +27,10 @@ export default definePlugin(
       teacherTemp: z.number().positive().default(0.5).describe("tau_p; the student's is 1"),
       heads: z.int().positive().optional().describe("groups of channels; the backbone's numHeads by default"),
       overlapSide: z
-        .strictObject({ global: side.default(13), local: side.default(6) })
+        .strictObject({
+          global: side.default(13).describe("between global views"),
+          local: side.default(6).describe("between a local and a global view"),
+        })
         .prefault({})
         .describe("points per side of the overlap of two global views, and of a local and a global one"),
       disjoint: z
