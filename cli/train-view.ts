@@ -58,11 +58,12 @@ export class TrainView implements TrainObserver {
 function startLines(info: TrainingStart): string[] {
   const count = (value: number) => value.toLocaleString("en-US");
   const resumed = info.fromStep > 0 ? `, going on after step ${count(info.fromStep)}` : "";
-  const plan = `${info.epochs} epochs of ${count(info.stepsPerEpoch)} steps${resumed}`;
+  const of = (value: number, what: string) => `${count(value)} ${what}${value === 1 ? "" : "s"}`;
+  const plan = `${of(info.epochs, "epoch")} of ${of(info.stepsPerEpoch, "step")}${resumed}`;
   const library = /^\d/.test(info.library) ? `TensorFlow ${info.library}` : info.library;
   return [
     theme.heading(info.folder),
-    `  ${count(info.images)} images, ${plan}`,
+    `  ${of(info.images, "image")}, ${plan}`,
     `  ${info.plugins.join(" + ")}, ${count(info.parameters)} trained weights`,
     theme.quiet(`  ${info.engine} engine on ${deviceName(info.device)}, ${info.precision}, ${library}`),
   ];
