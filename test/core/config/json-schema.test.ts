@@ -1,9 +1,26 @@
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { parse } from "yaml";
+import { z } from "zod";
 import { runJsonSchema } from "../../../core/config/json-schema.ts";
 import { builtinPlugins, builtins } from "../../../registry/builtins.ts";
+
+type Options = { description?: string; properties?: Record<string, Options>; anyOf?: Options[] };
+
+/** Paths of options, and of what is in them, that no description stands beside. */
+function undescribed({ properties = {}, anyOf = [] }: Options, levels: number, path = ""): string[] {
+  if (levels === 0) return [];
+  const own = Object.entries(properties).flatMap(([key, option]) => [
+    ...(option.description ? [] : [path + key]),
+    ...undescribed(option, levels - 1, `${path}${key}.`),
+  ]);
+  return [...own, ...anyOf.flatMap((option) => undescribed(option, levels, path))];
+}
 
 const recipes = new URL("../../../benchmarks/recipes/", import.meta.url);
 
@@ -48,4 +65,33 @@ describe("the JSON Schema of configs", () => {
   ] as const) {
     it(`refuses ${what}`, () => assert.equal(validate(run(changes)), false));
   }
+
+  for (const name of Object.keys(builtins)) {
+    it(`knows the options of ${name}, each with a description, and refuses others`, async () => {
+      const [plugin] = (await builtinPlugins()).filter(({ manifest }) => manifest.name === name);
+      const options = z.toJSONSchema(plugin!.manifest.options, { io: "input", unrepresentable: "any" });
+      assert.deepEqual(undescribed(options as Options, 2), []);
+      const having = (options: object) => run({ plugins: [{ use: name, with: options }] });
+      assert.equal(validate(having({})), true);
+      assert.equal(validate(having({ thereIsNone: 1 })), false);
+    });
+  }
+
+  it("is what `relata schema` writes", () => {
+    const folder = mkdtempSync(join(tmpdir(), "relata-schema-"));
+    try {
+      const file = join(folder, "own.json");
+      const main = fileURLToPath(new URL("../../../cli/main.ts", import.meta.url));
+      const program = ["--import", "tsx", "--conditions=relata-source", main];
+      const child = spawnSync(process.execPath, [...program, "schema", "--out", file], { encoding: "utf8" });
+      assert.equal(child.status, 0, child.stderr);
+      const written = new Ajv2020({ strict: false }).compile(
+        JSON.parse(readFileSync(file, "utf8")) as object,
+      );
+      assert.equal(written(run({})), true, JSON.stringify(written.errors));
+      assert.equal(written(run({ plugins: [{ use: "lion", with: { beta3: 0 } }] })), false);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
 });
