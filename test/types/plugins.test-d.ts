@@ -11,8 +11,21 @@ import {
 import { PluginTester } from "../../core/testing/plugin-tester.ts";
 import { ConvNext } from "../../plugins/convnext/convnext.ts";
 import convnext from "../../plugins/convnext/index.ts";
+import byol from "../../plugins/byol/index.ts";
+import channelRelation from "../../plugins/channel-relation/index.ts";
+import data2vec from "../../plugins/data2vec/index.ts";
 import dino from "../../plugins/dino/index.ts";
+import gram from "../../plugins/gram/index.ts";
+import ibot from "../../plugins/ibot/index.ts";
+import koleo from "../../plugins/koleo/index.ts";
+import lion from "../../plugins/lion/index.ts";
+import mae from "../../plugins/mae/index.ts";
 import multiCrop from "../../plugins/multi-crop/index.ts";
+import onlineProbe from "../../plugins/online-probe/index.ts";
+import patchKernelAlignment from "../../plugins/patch-kernel-alignment/index.ts";
+import pixelRelation from "../../plugins/pixel-relation/index.ts";
+import simclr from "../../plugins/simclr/index.ts";
+import sinkhornKnopp from "../../plugins/sinkhorn-knopp/index.ts";
 
 const own = definePlugin(
   {
@@ -45,6 +58,19 @@ const uses: PluginUse[] = [
   convnext({ arch: "tiny", dropPathRate: 0.1 }),
   convnext({ depths: [1, 2], dims: [8, 16] }),
   multiCrop({ localCrops: { count: 10, scale: [0.05, 0.4] } }),
+  byol({ hiddenDim: 512 }),
+  channelRelation({ divisor: { global: 14, local: 6 } }),
+  data2vec({ maskShape: "random" }),
+  gram({ startEpoch: 2 }),
+  ibot({ maskRatio: 0.3, share: "mlp" }),
+  koleo({ weight: 0.2 }),
+  lion({ beta1: 0.95 }),
+  mae({ normPixLoss: false }),
+  onlineProbe({ features: "cls+mean" }),
+  patchKernelAlignment({ overlapSide: { local: 5 } }),
+  pixelRelation({ disjoint: "skip" }),
+  simclr({ temperature: 0.5 }),
+  sinkhornKnopp({ iterations: 1 }),
 ];
 
 // @ts-expect-error -- an option's name
@@ -61,6 +87,32 @@ dino({ weigth: 1 });
 dino({ outDim: "many" });
 // @ts-expect-error -- a choice, of a plugin of relata
 convnext({ arch: "huge" });
+// @ts-expect-error -- a width is a number
+byol({ hiddenDim: "512" });
+// @ts-expect-error -- a part of an object is left out
+channelRelation({ divisor: { global: 14 } });
+// @ts-expect-error -- a choice
+data2vec({ maskShape: "rows" });
+// @ts-expect-error -- an epoch is a number
+gram({ startEpoch: "half" });
+// @ts-expect-error -- a choice
+ibot({ share: "all" });
+// @ts-expect-error -- an option's name
+koleo({ weigth: 0.2 });
+// @ts-expect-error -- an option's name
+lion({ betas: [0.9, 0.99] });
+// @ts-expect-error -- a switch
+mae({ normPixLoss: 1 });
+// @ts-expect-error -- a choice
+onlineProbe({ features: "patches" });
+// @ts-expect-error -- one number where two are named
+patchKernelAlignment({ overlapSide: 7 });
+// @ts-expect-error -- a choice
+pixelRelation({ disjoint: true });
+// @ts-expect-error -- an option's name
+simclr({ temp: 0.5 });
+// @ts-expect-error -- a count is a number
+sinkhornKnopp({ iterations: [1, 2] });
 // @ts-expect-error -- a name in a nested object
 multiCrop({ localCrops: { cuont: 1 } });
 // @ts-expect-error -- a plugin is not a use of it
