@@ -1,6 +1,6 @@
 """ConvNeXt (arXiv 2201.03545) in plain torch ops, float64: features and gradients of a small one.
 
-python3 reference.py > golden.json
+python3 reference.py > golden.json && npx prettier --write golden.json   # torch 1.13
 
 Weights, pixels and the direction of the loss come from formulas, which plugin.test.ts has too. A gradient is told by its
 length and its products with three directions.

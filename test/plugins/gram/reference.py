@@ -1,6 +1,6 @@
 """The Gram loss of DINOv3 (arXiv 2508.10104, eq. 2) in float64, its targets resampled, and the student's gradient.
 
-    /usr/bin/python3 reference.py > golden.json
+python3 reference.py > golden.json && npx prettier --write golden.json   # torch 1.13
 """
 import json
 import torch

@@ -1,6 +1,6 @@
 """Golden values of the KoLeo regulariser (arXiv 1806.03198, eq. 2) and its gradient, in float64.
 
-python3 reference.py > golden.json && npx prettier --write golden.json
+python3 reference.py > golden.json && npx prettier --write golden.json   # torch 1.13
 """
 import json
 

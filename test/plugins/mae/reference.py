@@ -1,4 +1,6 @@
-"""Golden values of MAE (arXiv 2111.06377) in float64: python3 reference.py > golden.json, then prettier on it.
+"""Golden values of MAE (arXiv 2111.06377) in float64.
+
+python3 reference.py > golden.json && npx prettier --write golden.json   # torch 1.13
 
 Written as the paper tells it: the sequence is put back into the order of the patches before the decoder, and the
 decoder predicts all patches, of which the loss takes the dropped ones.

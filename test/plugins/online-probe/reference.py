@@ -1,4 +1,6 @@
-"""A linear classifier on given features, in float64, as golden.json. Run: python3 reference.py > golden.json
+"""A linear classifier on given features, in float64, as golden.json.
+
+python3 reference.py > golden.json && npx prettier --write golden.json   # torch 1.13
 
 Three steps of torch.optim.AdamW on F.cross_entropy, which leaves out the labels -1; the bias is not decayed.
 """

@@ -1,4 +1,7 @@
-"""Golden values of the patch kernel alignment, from its equations in float64: python3 reference.py > golden.json, then prettier."""
+"""Golden values of the patch kernel alignment: the equations of the plugin's page in float64, not the paper's code.
+
+python3 reference.py > golden.json && npx prettier --write golden.json   # torch 1.13
+"""
 
 import json
 import math

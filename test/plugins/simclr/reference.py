@@ -1,6 +1,6 @@
 """Golden values of SimCLR's loss (arXiv 2002.05709, eq. 1) and of a step on known class tokens, in float64.
 
-python3 reference.py > golden.json && npx prettier --write golden.json
+python3 reference.py > golden.json && npx prettier --write golden.json   # torch 1.13
 """
 import json
 

@@ -1,4 +1,6 @@
-"""Targets of Sinkhorn-Knopp in float64, as golden.json. Run: python3 reference.py > golden.json
+"""Targets of Sinkhorn-Knopp in float64, as golden.json.
+
+python3 reference.py > golden.json && npx prettier --write golden.json   # torch 1.13
 
 SwAV (arXiv 2006.09882), eq. 5: Q = Diag(u) exp(C^T Z / eps) Diag(v), found by scaling the prototypes' sums to 1/K and
 the samples' sums to 1/B in turns.
