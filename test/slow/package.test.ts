@@ -13,6 +13,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import sharp from "sharp";
+import { pluginKinds } from "../../core/scaffold.ts";
 import { readMetrics } from "../../core/report/metrics-log.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -79,7 +80,7 @@ describe("the installed package", function () {
     return stdout;
   }
 
-  before(() => {
+  before(async () => {
     project = mkdtempSync(join(tmpdir(), "relata-package-"));
     run(root, process.execPath, "scripts/build.mjs");
     const packed = JSON.parse(run(root, "npm", "pack", "--json", "--pack-destination", project)) as [
@@ -88,6 +89,12 @@ describe("the installed package", function () {
     writeFileSync(join(project, "package.json"), JSON.stringify({ name: "user", private: true }));
     // Install scripts run, as they do for anybody who did not forbid them.
     run(project, "npm", "install", "--ignore-scripts=false", "--no-audit", "--no-fund", packed[0].filename);
+    mkdirSync(join(project, "images"));
+    for (let i = 0; i < 8; i++) {
+      const background = { r: 30 * i, g: 255 - 30 * i, b: 128 };
+      const image = sharp({ create: { width: 40, height: 40, channels: 3, background } });
+      await image.png().toFile(join(project, "images", `${i}.png`));
+    }
   });
   after(() => rmSync(project, { recursive: true }));
 
@@ -133,13 +140,7 @@ describe("the installed package", function () {
     assert.match(run(project, "npx", "relata", "train", "--help"), /dino-emoji[^]*sere-emoji/);
   });
 
-  it("trains as the sources do, with a plugin beside the config", async () => {
-    mkdirSync(join(project, "images"));
-    for (let i = 0; i < 8; i++) {
-      const background = { r: 30 * i, g: 255 - 30 * i, b: 128 };
-      const image = sharp({ create: { width: 40, height: 40, channels: 3, background } });
-      await image.png().toFile(join(project, "images", `${i}.png`));
-    }
+  it("trains as the sources do, with a plugin beside the config", () => {
     writeFileSync(join(project, "shrink.ts"), PLUGIN);
     writeFileSync(join(project, "run.json"), JSON.stringify(CONFIG));
     const output = run(project, "npx", "relata", "train", "run.json", "--out", "installed");
@@ -201,6 +202,24 @@ describe("the installed package", function () {
     assert.ok(records.slice(0, 20).every((record) => Number.isFinite(record["loss/acme-angle"])));
     assert.ok(readFileSync(join(project, "angle", "report.html"), "utf8").includes("acme-angle"));
   });
+
+  for (const kind of pluginKinds) {
+    it(`starts a ${kind} plugin whose config trains as it is`, () => {
+      const name = `own-${kind}`;
+      run(project, "npx", "relata", "new-plugin", name, "--kind", kind);
+      // The pictures of this test, two at a time, and two blocks; all else is as written.
+      const small = [
+        "--set",
+        `data.path=${join(project, "images")}`,
+        "--set",
+        "train.batchSize=2",
+        "--set",
+        "backbone.depth=2",
+      ];
+      const output = run(project, "npx", "relata", "train", `${name}/run.yaml`, "--dry-run", ...small);
+      assert.ok(output.includes(name), output);
+    });
+  }
 
   it("is a library with types", () => {
     writeFileSync(join(project, "program.mts"), PROGRAM);
