@@ -8,36 +8,45 @@ import { z, type Random } from "../../core/plugin.ts";
 export const MAX_HUE = 1 / 3;
 
 const probability = z.number().min(0).max(1);
-/** b: the factor is uniform in [max(0, 1 - b), 1 + b]. */
 const strength = z.number().nonnegative();
 
 /** The options of one view's colour augmentation; views differ in their defaults for blur and solarise. */
 export function colourSchema(defaults: { readonly blur: number; readonly solarise: number }) {
   return z.strictObject({
-    /** Four operations in a random order, together with probability p. */
     jitter: z
       .strictObject({
-        p: probability.default(0.8),
-        brightness: strength.default(0.4),
-        contrast: strength.default(0.4),
-        saturation: strength.default(0.2),
-        /** The shift is uniform in [-hue, hue] turns. */
-        hue: z.number().min(0).max(MAX_HUE).default(0.1),
+        p: probability.default(0.8).describe("probability of the jitter"),
+        brightness: strength.default(0.4).describe("b: the factor is uniform in [max(0, 1 - b), 1 + b]"),
+        contrast: strength.default(0.4).describe("b: the factor is uniform in [max(0, 1 - b), 1 + b]"),
+        saturation: strength.default(0.2).describe("b: the factor is uniform in [max(0, 1 - b), 1 + b]"),
+        hue: z
+          .number()
+          .min(0)
+          .max(MAX_HUE)
+          .default(0.1)
+          .describe("the shift is uniform in [-hue, hue] turns"),
       })
-      .prefault({}),
-    grayscale: z.strictObject({ p: probability.default(0.2) }).prefault({}),
-    /** Gaussian blur, its standard deviation in pixels uniform in the range `sigma`. */
+      .prefault({})
+      .describe("four operations in a random order, all or none"),
+    grayscale: z
+      .strictObject({ p: probability.default(0.2).describe("probability of the grayscale") })
+      .prefault({})
+      .describe("all channels become the luma"),
     blur: z
       .strictObject({
-        p: probability.default(defaults.blur),
+        p: probability.default(defaults.blur).describe("probability of the blur"),
         sigma: z
           .tuple([z.number().nonnegative(), z.number().nonnegative()])
           .refine(([low, high]) => low <= high, "the range is [smallest, largest]")
-          .default([0.1, 2]),
+          .default([0.1, 2])
+          .describe("range of the standard deviation in pixels, uniform"),
       })
-      .prefault({}),
-    /** Inverts levels from 128 up. */
-    solarise: z.strictObject({ p: probability.default(defaults.solarise) }).prefault({}),
+      .prefault({})
+      .describe("Gaussian blur"),
+    solarise: z
+      .strictObject({ p: probability.default(defaults.solarise).describe("probability of the solarisation") })
+      .prefault({})
+      .describe("inverts levels from 128 up"),
   });
 }
 
