@@ -96,6 +96,7 @@ export async function assemble(
     ? container.get(ENGINE)
     : await createEngine({ ...train, library: (gpu) => ensureLibrary({ gpu }) });
   const accumulation = train.batchSize / train.microBatch;
+  let centers = false;
   const training = await Training.create({
     hooks,
     views,
@@ -103,7 +104,12 @@ export async function assemble(
     backbone,
     engine,
     optimizer: container.get(OPTIMIZER),
-    services: container,
+    services: {
+      get: (token) => {
+        centers ||= token.key === CENTERING.key;
+        return container.get(token);
+      },
+    },
     settings: {
       ...train,
       lr: (train.lr * train.batchSize) / LR_BATCH,
@@ -116,6 +122,8 @@ export async function assemble(
     engine.close();
     throw error;
   });
+  if (!centers && !(container.get(CENTERING) instanceof MovingCenter))
+    logger.warn("a plugin brings the centering of targets, and none has targets: enable dino or ibot");
   return {
     config,
     container,

@@ -2,11 +2,12 @@
 import assert from "node:assert/strict";
 import * as tf from "@tensorflow/tfjs-core";
 import type { Engine } from "../../../core/engine/engine.ts";
-import { CENTERING } from "../../../core/plugin.ts";
+import { CENTERING, type PluginUse } from "../../../core/plugin.ts";
 import dino from "../../../plugins/dino/index.ts";
 import ibot from "../../../plugins/ibot/index.ts";
 import sinkhorn from "../../../plugins/sinkhorn-knopp/index.ts";
 import { sinkhornKnopp } from "../../../plugins/sinkhorn-knopp/sinkhorn.ts";
+import { pictureFolder, tinyDino, trainTiny } from "../../core/trainer/runs.ts";
 import {
   at,
   distance,
@@ -79,5 +80,17 @@ describe("the service that sinkhorn-knopp binds", () => {
     assert.equal(distance(given!, one!), 0);
     assert.ok(distance(given!, three!) > 1e-3, "one iteration gives what three do");
     engine.close();
+  });
+});
+
+describe("sinkhorn-knopp by config", () => {
+  const base = pictureFolder();
+
+  it("warns where no plugin has targets over prototypes, and only there", async () => {
+    const warned = async (name: string, method: readonly PluginUse[]) =>
+      (await trainTiny({ base: base(), name, method, train: { maxSteps: 1 } })).told.warnings;
+    const nobodys = "a plugin brings the centering of targets, and none has targets: enable dino or ibot";
+    assert.deepEqual(await warned("without", [learnsOnes, sinkhorn()]), [nobodys]);
+    assert.deepEqual(await warned("with", [tinyDino, sinkhorn()]), []);
   });
 });
