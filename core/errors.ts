@@ -682,6 +682,10 @@ export const errors = {
     message: `the probe of plugin "${plugin}" has a gradient to "${weight}", a weight of ${owner}`,
     fix: "let it read the outputs of the context that addProbe hands over, and weights of its own",
   })),
+  batchTooSmall: coded("BATCH_TOO_SMALL", (plugin: string, samples: number, why: string) => ({
+    message: `plugin "${plugin}" ${why}, and a step has ${samples} at a time`,
+    fix: "set train.batchSize, and train.microBatch where it is smaller, to 2 or more",
+  })),
   lossUnreached: coded("LOSS_UNREACHED", (terms: readonly string[]) => ({
     message: `no weight has a part in the loss (${terms.join(", ")}): there is nothing to train`,
     fix: "compute it from a student's pass, and not from tensors whose gradient is stopped",

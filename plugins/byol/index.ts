@@ -33,15 +33,8 @@ export default definePlugin(
     hooks.setup.tap(name, (setup) => {
       const { count } = setup.viewGroup(globalViews);
       if (count < 2) throw errors.noViewPairs(name, globalViews);
-      if (setup.run.batchSize < 2) {
-        const fix = "use batches, and micro-batches, of two and more";
-        throw errors.optionInvalid(
-          name,
-          "weight",
-          "normalises over a batch's samples, and there is one",
-          fix,
-        );
-      }
+      const { batchSize } = setup.run;
+      if (batchSize < 2) throw errors.batchTooSmall(name, batchSize, "normalises over the samples of a batch");
       const student = setup.network("student");
       const teacher = setup.network("teacher");
       const studentPass = setup.pass({ network: student, views: globalViews, outputs: { cls: true } });

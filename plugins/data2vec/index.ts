@@ -69,7 +69,7 @@ export default definePlugin(
       const mask = setup.mask(globalViews, { most, sample: maskSampler(spec, views.count, grid) });
       const narrow = { kind: "truncatedNormal", std: 0.02 } as const;
       const maskToken = setup.variable("maskToken", [1, stemDim], narrow, { ema: false });
-      const head = setup.head("data2vec.head", new RegressionHead(embedDim));
+      const head = setup.head(`${name}.head`, new RegressionHead(embedDim));
 
       hooks.embed.tap(name, (patchTokens, step) => {
         const { pass } = step;

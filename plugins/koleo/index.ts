@@ -17,10 +17,7 @@ export default definePlugin(
   (hooks, { name, options: { weight, globalViews } }) => {
     hooks.setup.tap(name, (setup) => {
       const { batchSize } = setup.run;
-      if (batchSize < 2) {
-        const fix = "use batches, and micro-batches, of two and more";
-        throw errors.optionInvalid(name, "weight", "spreads samples of a batch, and there is one", fix);
-      }
+      if (batchSize < 2) throw errors.batchTooSmall(name, batchSize, "spreads the samples of a batch");
       const pass = setup.pass({
         network: setup.network("student"),
         views: globalViews,

@@ -27,10 +27,7 @@ export default definePlugin(
       const { batchSize } = setup.run;
       const { count } = setup.viewGroup(globalViews);
       if (count < 2) throw errors.noViewPairs(name, globalViews);
-      if (batchSize < 2) {
-        const fix = "use batches, and micro-batches, of two and more";
-        throw errors.optionInvalid(name, "weight", "contrasts samples of a batch, and there is one", fix);
-      }
+      if (batchSize < 2) throw errors.batchTooSmall(name, batchSize, "contrasts the samples of a batch");
       const student = setup.network("student");
       const pass = setup.pass({ network: student, views: globalViews, outputs: { cls: true } });
       const projector = setup.head(

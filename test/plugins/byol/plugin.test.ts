@@ -85,7 +85,7 @@ describe("the byol plugin", () => {
     };
     const single = [{ ...globalViews, count: 1 }, localViews];
     await refused({ views: single, run }, sizes, "NO_VIEW_PAIRS", '"byol"', '"global"');
-    await refused({ views, run: { batchSize: 1 } }, sizes, "OPTION_INVALID", '"byol"', "there is one");
+    await refused({ views, run: { batchSize: 1 } }, sizes, "BATCH_TOO_SMALL", '"byol"', "1 at a time");
     await refused({ views, run }, { ...sizes, globalViews: "large" }, "VIEW_GROUP_MISSING", '"large"');
   });
 });

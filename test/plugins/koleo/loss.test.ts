@@ -59,7 +59,7 @@ describe("the koleo plugin", () => {
     engine.close();
     const other = await makeEngine("eager on cpu");
     const single = tinyTraining(other, [koleo()], { views, run: { batchSize: 1 } });
-    await assert.rejects(single, coded("OPTION_INVALID", '"koleo"'));
+    await assert.rejects(single, coded("BATCH_TOO_SMALL", '"koleo"', "1 at a time"));
     other.close();
   });
 });

@@ -21,12 +21,20 @@ describe("classify", () => {
     assert.equal(right, 1);
   });
 
-  it("leaves out what has no label", () => {
+  it("leaves out what has no label, and divides by all samples", () => {
     const logits = normal<tf.Rank.R2>("logits", [4, 3]);
     const [loss, accuracy] = of(logits, [2, -1, 0, -1]);
     const [wanted, share] = of(tf.gather(logits, tf.tensor1d([0, 2], "int32")), [2, 0]);
-    assert.ok(Math.abs(loss - wanted) < 1e-6, `${loss} is not ${wanted}`);
+    assert.ok(Math.abs(loss - wanted / 2) < 1e-6, `${loss} is not half of ${wanted}`);
     assert.equal(accuracy, share);
+  });
+
+  it("is the mean of its halves, whatever of them is labelled", () => {
+    const logits = normal<tf.Rank.R2>("logits", [4, 3]);
+    const [first, second] = tf.split(logits, 2) as [tf.Tensor2D, tf.Tensor2D];
+    const [whole] = of(logits, [2, 1, 0, -1]);
+    const mean = (of(first, [2, 1])[0] + of(second, [0, -1])[0]) / 2;
+    assert.ok(Math.abs(whole - mean) < 1e-6, `${whole} is not ${mean}`);
   });
 
   it("is 0, with a gradient of 0, where nothing has a label", () => {

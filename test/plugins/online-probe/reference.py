@@ -2,7 +2,8 @@
 
 python3 reference.py > golden.json && npx prettier --write golden.json   # torch 1.13
 
-Three steps of torch.optim.AdamW on F.cross_entropy, which leaves out the labels -1; the bias is not decayed.
+Three steps of torch.optim.AdamW on F.cross_entropy, which leaves out the labels -1, over the number of all samples;
+the bias is not decayed.
 """
 import json
 
@@ -35,7 +36,7 @@ def train(with_mean):
     losses, accuracies, gradient = [], [], None
     for _ in range(STEPS):
         logits = x @ weight.T + bias
-        loss = F.cross_entropy(logits, labels, ignore_index=-1)
+        loss = F.cross_entropy(logits, labels, ignore_index=-1, reduction="sum") / len(labels)
         right = (logits.argmax(1) == labels)[labels >= 0]
         optimizer.zero_grad()
         loss.backward()

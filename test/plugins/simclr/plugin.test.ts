@@ -71,7 +71,7 @@ describe("the simclr plugin", () => {
     };
     const single = [{ ...globalViews, count: 1 }, localViews];
     await refused({ views: single, run }, sizes, "NO_VIEW_PAIRS", '"simclr"', '"global"');
-    await refused({ views, run: { batchSize: 1 } }, sizes, "OPTION_INVALID", '"simclr"', "there is one");
+    await refused({ views, run: { batchSize: 1 } }, sizes, "BATCH_TOO_SMALL", '"simclr"', "1 at a time");
     await refused({ views, run }, { ...sizes, globalViews: "large" }, "VIEW_GROUP_MISSING", '"simclr"', '"large"'); // prettier-ignore
   });
 });
