@@ -18,6 +18,8 @@ export interface TokenGrid {
 export interface BackboneSegment {
   /** [B, T, D0] tokens before block 0. */
   readonly tokens: Tensor3D;
+  /** Of the patches that the view is cut into; a plugin's own pass may have dropped tokens of some. */
+  readonly grid: TokenGrid;
   /**
    * [2 * depth, B] multipliers of the residual branches, two a block, 0 or 1 / keep; absent where nothing is dropped. A
    * block with one branch takes the first of its two.

@@ -269,6 +269,10 @@ export const errors = {
       `${stem.rows} x ${stem.columns} patches into ${grid.rows} x ${grid.columns}`,
     fix: `use a backbone that keeps its patches, such as vit-small, or remove "${plugin}"`,
   })),
+  tokensDropped: coded("TOKENS_DROPPED", (tokens: number, { rows, columns }: GridSize) => ({
+    message: `a pass has tokens of ${tokens} of a view's ${rows} x ${columns} patches, and the backbone merges neighbours: it needs all`,
+    fix: "use a backbone that keeps its patches, such as vit-small, or remove the plugin that drops tokens",
+  })),
   labelsMissing: coded("LABELS_MISSING", (plugin: string) => ({
     message: `plugin "${plugin}" learns from labels, and the images have none`,
     fix: `put the images of each class into a folder of its own, or remove "${plugin}" from the config`,

@@ -84,10 +84,14 @@ export * from "./math/index.ts";
 export type { Backbone, BackboneSegment, BackboneSegmentOutput, TokenGrid } from "./backbone.ts";
 export {
   dropPathRates,
+  linearParameters,
   normParameters,
   TransformerBlocks,
   type TransformerConfig,
+  type TransformerSegment,
 } from "./vit/transformer-blocks.ts";
+export { didYouMean } from "./config/did-you-mean.ts";
+export { maskPass, type MaskedPassSpec } from "./data/masked-pass.ts";
 export { drawMask, maskSampler, mostMasked, type MaskSpec } from "./data/patch-mask.ts";
 export { MlpHead } from "./heads/mlp-head.ts";
 export { ProjectionMlp, PrototypeLayer } from "./heads/projection-head.ts";

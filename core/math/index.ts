@@ -24,7 +24,7 @@ export {
 export { patchProjection } from "./patch-projection.ts";
 export { bicubicMatrix, interpolatePositions, type GridSize } from "./position.ts";
 export { repeatBatch } from "./repeat-batch.ts";
-export { gatherRows, permuteRows } from "./rows.ts";
+export { gatherRows, gatherTokens, permuteRows } from "./rows.ts";
 export { squaredNorm } from "./squared-norm.ts";
 export { stopGradient } from "./stop-gradient.ts";
 export { withGradient } from "./with-gradient.ts";

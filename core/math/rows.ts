@@ -37,3 +37,15 @@ export function gatherRows<T extends tf.Tensor>(x: T, rows: tf.Tensor1D): T {
     (dy, [rows]) => [tf.unsortedSegmentSum(dy, rows, x.shape[0]!)],
   );
 }
+
+/**
+ * Tokens of any of the sequences, by their row among all: out[i] is the row rows[i] of x as [B * T, D].
+ *
+ * @param x [B, T, D]
+ * @param rows [M] int32, each in 0 … B * T - 1
+ * @returns [M, D]
+ */
+export function gatherTokens(x: tf.Tensor3D, rows: tf.Tensor1D): tf.Tensor2D {
+  const [B, T, D] = x.shape;
+  return gatherRows<tf.Tensor2D>(tf.reshape(x, [B * T, D]), rows);
+}

@@ -1,5 +1,6 @@
 /** Features of whole images by a network after the final norm, in batches of one size. */
 import * as tf from "@tensorflow/tfjs-core";
+import type { TokenGrid } from "../backbone.ts";
 import type { Network } from "../contexts.ts";
 import type { HostArray, Program, Trace } from "../engine/engine.ts";
 import type { Extractor, Images, PatchBatch } from "../eval/extractor.ts";
@@ -77,8 +78,8 @@ export class FeatureExtractor implements Extractor {
 
   private tracePooled(): Trace {
     const { backbone } = this.training.declarations;
-    return this.trace((context, parameters, tokens) => {
-      const [output] = backbone.blocks(parameters, [{ tokens, clsOnly: backbone.hasClsToken }]);
+    return this.trace((context, parameters, tokens, grid) => {
+      const [output] = backbone.blocks(parameters, [{ tokens, grid, clsOnly: backbone.hasClsToken }]);
       context.tracer.output(POOLED, imageToken(backbone, parameters, output!.tokens));
     });
   }
@@ -88,9 +89,9 @@ export class FeatureExtractor implements Extractor {
     const { hasClsToken, registerTokens, depth } = backbone;
     const front = (hasClsToken ? 1 : 0) + registerTokens;
     const beforeLast = depth - 2;
-    return this.trace((context, parameters, tokens) => {
+    return this.trace((context, parameters, tokens, grid) => {
       const keepBlocks = beforeLast < 0 ? [] : [beforeLast];
-      const [output] = backbone.blocks(parameters, [{ tokens, keepBlocks }]);
+      const [output] = backbone.blocks(parameters, [{ tokens, grid, keepBlocks }]);
       const patches = tf.slice(output!.tokens, [0, front, 0], [-1, -1, -1]);
       context.tracer.output(PATCHES, backbone.norm(parameters, patches));
       const attention = backbone.clsAttention?.(parameters, output!.blocks.get(beforeLast) ?? tokens);
@@ -98,12 +99,13 @@ export class FeatureExtractor implements Extractor {
     });
   }
 
-  /** @param body gets the tokens before block 0, [batchSize, T, D] */
+  /** @param body gets the tokens before block 0, [batchSize, T, D], and the grid of the patches */
   private trace(
     body: (
       context: TraceContext,
       parameters: ReturnType<TraceContext["parameters"]>,
       tokens: tf.Tensor3D,
+      grid: TokenGrid,
     ) => void,
   ): Trace {
     const { declarations, state, normalisation } = this.training;
@@ -113,7 +115,8 @@ export class FeatureExtractor implements Extractor {
       const bytes = context.input(PIXELS, shape, "uint8") as tf.Tensor4D;
       const parameters = context.parameters(this.network, "backbone");
       const patches = backbone.patchify(parameters, normalise(unitPixels(bytes), normalisation));
-      body(context, parameters, backbone.prepare(parameters, patches, backbone.stemGrid(this.size)));
+      const grid = backbone.stemGrid(this.size);
+      body(context, parameters, backbone.prepare(parameters, patches, grid), grid);
     });
   }
 }

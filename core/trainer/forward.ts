@@ -115,12 +115,14 @@ export class ForwardTrace {
     const inPass = this.passContext(pass);
     const { group, size } = pass.views;
     const patches = hooks.embed.call(backbone.patchify(parameters, this.pixels(group)), inPass);
-    const prepared = backbone.prepare(parameters, patches, backbone.stemGrid(size));
+    const grid = backbone.stemGrid(size);
+    const prepared = backbone.prepare(parameters, patches, grid);
     const tokens = hooks.tokens.call(prepared, inPass);
     const drops = pass.network.name === STUDENT && backbone.dropPathRates.some((rate) => rate > 0);
     const images = pass.views.count * run.batchSize;
     return {
       tokens,
+      grid,
       dropPath: drops
         ? (this.context.input(
             inputNames.dropPath(pass.key),

@@ -42,6 +42,19 @@ export const normParameters = (name: string, D: number): ParameterSpec[] => [
   { name: `${name}.bias`, shape: [D], init: zeros },
 ];
 
+/** Weight and bias, unless there is none, of a linear layer or convolution; `shape` begins with the outputs. */
+export const linearParameters = (
+  name: string,
+  shape: readonly [number, ...number[]],
+  bias = true,
+): ParameterSpec[] => [
+  { name: `${name}.weight`, shape, init: narrowNormal },
+  ...(bias ? [{ name: `${name}.bias`, shape: [shape[0]], init: zeros }] : []),
+];
+
+/** Token sequences of any kind: how they lie in a view is nothing to attention. */
+export type TransformerSegment = Omit<BackboneSegment, "grid">;
+
 /** Pre-norm transformer blocks, of any tokens: the trunk of the vision transformer, or a decoder's. */
 export class TransformerBlocks {
   readonly config: TransformerConfig;
@@ -59,22 +72,18 @@ export class TransformerBlocks {
   parameters(): readonly ParameterSpec[] {
     const { embedDim: D, mlpRatio, qkvBias, layerScale } = this.config;
     const hidden = Math.round(D * mlpRatio);
-    const dense = (name: string, output: number, input: number, bias = true): ParameterSpec[] => [
-      { name: `${name}.weight`, shape: [output, input], init: narrowNormal },
-      ...(bias ? [{ name: `${name}.bias`, shape: [output], init: zeros }] : []),
-    ];
     const scale = (name: string): ParameterSpec[] =>
       layerScale === undefined
         ? []
         : [{ name: `${name}.gamma`, shape: [D], init: { kind: "constant", value: layerScale } }];
     return this.dropPathRates.flatMap((_, i) => [
       ...normParameters(`blocks.${i}.norm1`, D),
-      ...dense(`blocks.${i}.attn.qkv`, 3 * D, D, qkvBias),
-      ...dense(`blocks.${i}.attn.proj`, D, D),
+      ...linearParameters(`blocks.${i}.attn.qkv`, [3 * D, D], qkvBias),
+      ...linearParameters(`blocks.${i}.attn.proj`, [D, D]),
       ...scale(`blocks.${i}.ls1`),
       ...normParameters(`blocks.${i}.norm2`, D),
-      ...dense(`blocks.${i}.mlp.fc1`, hidden, D),
-      ...dense(`blocks.${i}.mlp.fc2`, D, hidden),
+      ...linearParameters(`blocks.${i}.mlp.fc1`, [hidden, D]),
+      ...linearParameters(`blocks.${i}.mlp.fc2`, [D, hidden]),
       ...scale(`blocks.${i}.ls2`),
     ]);
   }
@@ -84,7 +93,7 @@ export class TransformerBlocks {
    * all segments one after the other; only attention sees where a sequence ends. In the last block of a
    * `clsOnly` segment, the class token alone is computed.
    */
-  run(p: Parameters, segments: readonly BackboneSegment[]): readonly BackboneSegmentOutput[] {
+  run(p: Parameters, segments: readonly TransformerSegment[]): readonly BackboneSegmentOutput[] {
     segments.forEach((segment) => this.checkSegment(segment));
     const last = this.config.depth - 1;
     const inner: Layout = segments.map(({ tokens }) => ({ batch: tokens.shape[0], tokens: tokens.shape[1] }));
@@ -168,7 +177,7 @@ export class TransformerBlocks {
     return firstTokenAttention(qkv, this.config.numHeads, { batch: B, tokens: T });
   }
 
-  private checkSegment({ tokens, dropPath, keepBlocks = [] }: BackboneSegment): void {
+  private checkSegment({ tokens, dropPath, keepBlocks = [] }: TransformerSegment): void {
     const { embedDim, depth } = this.config;
     const [B, , D] = tokens.shape;
     check(D === embedDim, `tokens [${tokens.shape}] have not ${embedDim} features`);
@@ -195,7 +204,7 @@ type Layout = readonly { readonly batch: number; readonly tokens: number }[];
 type KeepColumns = (branch: number) => tf.Tensor | undefined;
 
 /** Spreads the [2 depth, B] multipliers of each segment over the rows of its tokens. */
-function keepColumns(segments: readonly BackboneSegment[], layout: Layout, depth: number): KeepColumns {
+function keepColumns(segments: readonly TransformerSegment[], layout: Layout, depth: number): KeepColumns {
   if (segments.every(({ dropPath }) => dropPath === undefined)) return () => undefined;
   const perRow = segments.map(({ dropPath }, s) => {
     const { batch, tokens } = layout[s]!;

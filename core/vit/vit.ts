@@ -11,13 +11,18 @@
  * @module relata/vit
  */
 import * as tf from "@tensorflow/tfjs-core";
-import type { Backbone, BackboneSegment, BackboneSegmentOutput, TokenGrid } from "../backbone.ts";
+import type { Backbone, BackboneSegmentOutput, TokenGrid } from "../backbone.ts";
 import { layerNorm } from "../math/layer-norm.ts";
 import { patchProjection } from "../math/patch-projection.ts";
 import { interpolatePositions } from "../math/position.ts";
 import { repeatBatch } from "../math/repeat-batch.ts";
 import type { Initializer, Parameters, ParameterSpec } from "../parameters.ts";
-import { normParameters, TransformerBlocks, type TransformerConfig } from "./transformer-blocks.ts";
+import {
+  normParameters,
+  TransformerBlocks,
+  type TransformerConfig,
+  type TransformerSegment,
+} from "./transformer-blocks.ts";
 
 export type { Initializer, Parameters, ParameterSpec };
 
@@ -140,7 +145,7 @@ export class VisionTransformer implements Backbone {
   }
 
   /** All blocks, for several batches of token sequences at once. */
-  blocks(p: Parameters, segments: readonly BackboneSegment[]): readonly BackboneSegmentOutput[] {
+  blocks(p: Parameters, segments: readonly TransformerSegment[]): readonly BackboneSegmentOutput[] {
     return this.trunk.run(p, segments);
   }
 

@@ -8,16 +8,17 @@
  */
 import {
   dropPathRates,
+  errors,
   gelu,
   layerNorm,
   linear,
+  linearParameters,
   normParameters,
   patchProjection,
   tf,
   type Backbone,
   type BackboneSegment,
   type BackboneSegmentOutput,
-  type Initializer,
   type Parameters,
   type ParameterSpec,
   type Tensor,
@@ -57,15 +58,6 @@ const STEM = 4;
 const MERGED = 2;
 const KERNEL = 7;
 
-const zeros: Initializer = { kind: "zeros" };
-const narrowNormal: Initializer = { kind: "truncatedNormal", std: 0.02 };
-
-/** Weight and bias of a convolution or a linear layer. */
-const layer = (name: string, shape: readonly [number, ...number[]]): ParameterSpec[] => [
-  { name: `${name}.weight`, shape, init: narrowNormal },
-  { name: `${name}.bias`, shape: [shape[0]], init: zeros },
-];
-
 export class ConvNext implements Backbone {
   readonly config: ConvNextConfig;
   readonly embedDim: number;
@@ -100,20 +92,20 @@ export class ConvNext implements Backbone {
       .slice(1)
       .flatMap((C, i) => [
         ...normParameters(`downsample_layers.${i + 1}.0`, dims[i]!),
-        ...layer(`downsample_layers.${i + 1}.1`, [C, dims[i]!, MERGED, MERGED]),
+        ...linearParameters(`downsample_layers.${i + 1}.1`, [C, dims[i]!, MERGED, MERGED]),
       ]);
     const block = (name: string, C: number): ParameterSpec[] => [
       { name: `${name}.gamma`, shape: [C], init: { kind: "constant", value: layerScale } },
-      ...layer(`${name}.dwconv`, [C, 1, KERNEL, KERNEL]),
+      ...linearParameters(`${name}.dwconv`, [C, 1, KERNEL, KERNEL]),
       ...normParameters(`${name}.norm`, C),
-      ...layer(`${name}.pwconv1`, [4 * C, C]),
-      ...layer(`${name}.pwconv2`, [C, 4 * C]),
+      ...linearParameters(`${name}.pwconv1`, [4 * C, C]),
+      ...linearParameters(`${name}.pwconv2`, [C, 4 * C]),
     ];
     const stages = depths.flatMap((depth, s) =>
       Array.from({ length: depth }, (_, i) => block(`stages.${s}.${i}`, dims[s]!)).flat(),
     );
     return [
-      ...layer("downsample_layers.0.0", [this.stemDim, channels, STEM, STEM]),
+      ...linearParameters("downsample_layers.0.0", [this.stemDim, channels, STEM, STEM]),
       ...normParameters("downsample_layers.0.1", this.stemDim),
       ...merging,
       ...stages,
@@ -153,7 +145,10 @@ export class ConvNext implements Backbone {
     return patchTokens;
   }
 
-  /** All stages, of one segment after the other: they differ in height and width. */
+  /**
+   * All stages, of one segment after the other: they differ in height and width. Throws TOKENS_DROPPED for a segment
+   * without all of its patches.
+   */
   blocks(p: Parameters, segments: readonly BackboneSegment[]): readonly BackboneSegmentOutput[] {
     return segments.map((segment) => this.run(p, segment));
   }
@@ -164,11 +159,11 @@ export class ConvNext implements Backbone {
   }
 
   private run(p: Parameters, segment: BackboneSegment): BackboneSegmentOutput {
-    const { tokens, dropPath, keepBlocks = [] } = segment;
+    const { tokens, grid, dropPath, keepBlocks = [] } = segment;
     this.checkSegment(segment);
-    const [B, N0, D0] = tokens.shape;
+    const [B, , D0] = tokens.shape;
     const kept = new Map<number, Tensor3D>();
-    let x: Tensor4D = tf.reshape(tokens, [B, Math.sqrt(N0), Math.sqrt(N0), D0]);
+    let x: Tensor4D = tf.reshape(tokens, [B, grid.rows, grid.columns, D0]);
     let index = 0;
     this.config.depths.forEach((depth, s) => {
       if (s > 0) x = merge(p, `downsample_layers.${s}`, x);
@@ -181,14 +176,11 @@ export class ConvNext implements Backbone {
     return { tokens: asTokens(x), blocks: kept };
   }
 
-  private checkSegment({ tokens, dropPath, keepBlocks = [] }: BackboneSegment): void {
-    const { stemDim, depth, stride } = this;
+  private checkSegment({ tokens, grid, dropPath, keepBlocks = [] }: BackboneSegment): void {
+    const { stemDim, depth } = this;
     const [B, N0, D0] = tokens.shape;
     check(D0 === stemDim, `tokens [${tokens.shape}] have not ${stemDim} features`);
-    check(
-      Number.isInteger((Math.sqrt(N0) * STEM) / stride),
-      `${N0} tokens are not all of a square view: they cannot be merged`,
-    );
+    if (N0 !== grid.rows * grid.columns) throw errors.tokensDropped(N0, grid);
     check(
       dropPath === undefined || dropPath.shape.join() === [2 * depth, B].join(),
       `dropPath must be [${2 * depth}, ${B}], not [${dropPath?.shape}]`,

@@ -2,7 +2,7 @@
  * Gram anchoring (DINOv3, arXiv 2508.10104): from an epoch on, the similarities between the student's patches of a view
  * stay those that an earlier teacher finds, which sees the view larger.
  */
-import { definePlugin, errors, z } from "../../core/plugin.ts";
+import { definePlugin, didYouMean, errors, z } from "../../core/plugin.ts";
 import { gramLoss, resampleFeatures } from "./loss.ts";
 
 export default definePlugin(
@@ -37,7 +37,7 @@ export default definePlugin(
       const own = views.find(({ group }) => group === globalViews);
       if (!own) {
         const known = views.map(({ group }) => group);
-        throw errors.viewGroupMissing(name, globalViews, known);
+        throw errors.viewGroupMissing(name, globalViews, known, didYouMean(globalViews, known));
       }
       if (scale === 1) return views;
       const size = Math.round(scale * own.size);

@@ -7,6 +7,8 @@
 import {
   layerNorm,
   linear,
+  linearParameters,
+  normParameters,
   repeatBatch,
   tf,
   TransformerBlocks,
@@ -17,27 +19,12 @@ import {
   type Tensor3D,
 } from "../../core/plugin.ts";
 
-const zeros: Initializer = { kind: "zeros" };
-const ones: Initializer = { kind: "ones" };
-
 /** Of the student alone, and matrices as in the paper: uniform, of variance 2 / (inputs + outputs). */
 function ofDecoder(spec: ParameterSpec): ParameterSpec {
   const { shape, init } = spec;
   const [outputs, inputs] = shape as [number, number];
   const xavier: Initializer = { kind: "uniform", bound: Math.sqrt(6 / (inputs + outputs)) };
   return { ...spec, init: shape.length === 2 ? xavier : init, studentOnly: true };
-}
-
-const dense = (name: string, output: number, input: number): ParameterSpec[] => [
-  { name: `${name}.weight`, shape: [output, input], init: zeros },
-  { name: `${name}.bias`, shape: [output], init: zeros },
-];
-
-/** x [R, T, input] W^T + b, [R, T, output] */
-function linearOfTokens(p: Parameters, name: string, x: Tensor3D): Tensor3D {
-  const [R, T, input] = x.shape;
-  const rows: tf.Tensor2D = tf.reshape(x, [R * T, input]);
-  return tf.reshape(linear(rows, p(`${name}.weight`), p(`${name}.bias`)), [R, T, -1]);
 }
 
 export type DecoderEmbedSpec = {
@@ -60,17 +47,23 @@ export class DecoderEmbed implements HeadModule<Tensor3D, Tensor3D> {
     const { inDim, decoderDim } = this.spec;
     const maskToken: Initializer = { kind: "truncatedNormal", std: 0.02 };
     return [
-      ...dense("embed", decoderDim, inDim),
+      ...linearParameters("embed", [decoderDim, inDim]),
       { name: "mask_token", shape: [1, 1, decoderDim], init: maskToken },
     ].map(ofDecoder);
   }
 
   /** [R, T, inDim] -> [R, T + dropped, decoderDim], without positions */
   forward(p: Parameters, tokens: Tensor3D): Tensor3D {
-    const { decoderDim, dropped } = this.spec;
-    const [R] = tokens.shape;
+    const { inDim, decoderDim, dropped } = this.spec;
+    const [R, T] = tokens.shape;
+    const rows: tf.Tensor2D = tf.reshape(tokens, [R * T, inDim]);
+    const embedded: Tensor3D = tf.reshape(linear(rows, p("embed.weight"), p("embed.bias")), [
+      R,
+      T,
+      decoderDim,
+    ]);
     const masks: Tensor3D = tf.reshape(repeatBatch(p("mask_token"), R * dropped), [R, dropped, decoderDim]);
-    return tf.concat([linearOfTokens(p, "embed", tokens), masks], 1);
+    return tf.concat([embedded, masks], 1);
   }
 }
 
@@ -107,20 +100,19 @@ export class PixelDecoder implements HeadModule<Tensor3D, Tensor3D> {
     const { decoderDim, outDim } = this.spec;
     return [
       ...this.blocks.parameters(),
-      { name: "norm.weight", shape: [decoderDim], init: ones },
-      { name: "norm.bias", shape: [decoderDim], init: zeros },
-      ...dense("pred", outDim, decoderDim),
+      ...normParameters("norm", decoderDim),
+      ...linearParameters("pred", [outDim, decoderDim]),
     ].map(ofDecoder);
   }
 
   /** [R, T, decoderDim] with positions -> [R, dropped, outDim] */
   forward(p: Parameters, sequence: Tensor3D): Tensor3D {
-    const { decoderDim, dropped } = this.spec;
+    const { decoderDim, dropped, outDim } = this.spec;
     const [R, T] = sequence.shape;
     const [decoded] = this.blocks.run(p, [{ tokens: sequence }]);
-    const last = tf.slice(decoded!.tokens, [0, T - dropped, 0], [R, dropped, decoderDim]);
+    const last = tf.slice(decoded!.tokens, [0, T - dropped, 0], [-1, -1, -1]);
     const rows: tf.Tensor2D = tf.reshape(last, [R * dropped, decoderDim]);
     const normed = layerNorm(rows, p("norm.weight"), p("norm.bias"));
-    return linearOfTokens(p, "pred", tf.reshape(normed, [R, dropped, decoderDim]));
+    return tf.reshape(linear(normed, p("pred.weight"), p("pred.bias")), [R, dropped, outDim]);
   }
 }

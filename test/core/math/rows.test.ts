@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import * as tf from "@tensorflow/tfjs-core";
-import { gatherRows, permuteRows } from "../../../core/math/index.ts";
+import { gatherRows, gatherTokens, permuteRows } from "../../../core/math/index.ts";
 import { assertClose, assertGradients, normal, useCpuBackend, withoutReading } from "./numeric.ts";
 
 describe("core/math rows", () => {
@@ -41,6 +41,12 @@ describe("core/math rows", () => {
     assertGradients((x) => gatherRows(x!, indices(2, 0, 2, 3, 2)), [normal("x", [5, 3])]);
     const dx = tf.grad((x: tf.Tensor) => tf.sum(gatherRows(x, indices(2, 0, 2))))(x());
     assert.deepEqual([...dx.dataSync()], [1, 1, 0, 0, 2, 2]);
+  });
+
+  it("gatherTokens takes rows of any of the sequences", () => {
+    const tokens = normal<tf.Rank.R3>("x", [2, 3, 2]);
+    const flat = tf.reshape(tokens, [6, 2]);
+    assertClose(gatherTokens(tokens, indices(4, 0, 4)), tf.gather(flat, [4, 0, 4]), 0);
   });
 
   it("reads no value", () => {

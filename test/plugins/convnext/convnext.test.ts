@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import * as tf from "@tensorflow/tfjs-core";
 import { ConvNext, convNextArchitectures, type ConvNextConfig } from "../../../plugins/convnext/convnext.ts";
 import { assertClose, normal, useCpuBackend } from "../../core/math/numeric.ts";
+import { coded } from "../../core/trainer/tiny.ts";
 
 interface Golden {
   readonly patches: readonly number[];
@@ -70,7 +71,7 @@ describe("ConvNext", () => {
       const current = new Map([...weights.keys()].map((name, i) => [name, tensors[i]!]));
       const p = (name: string) => current.get(name)!;
       const stem = network.prepare(p, network.patchify(p, images));
-      const [output] = network.blocks(p, [{ tokens: stem, dropPath }]);
+      const [output] = network.blocks(p, [{ tokens: stem, dropPath, grid: network.stemGrid(size) }]);
       const { tokens } = output!;
       return { patches: network.norm(p, tokens), image: network.norm(p, tf.mean(tokens, 1) as tf.Tensor2D) };
     };
@@ -136,8 +137,12 @@ describe("ConvNext", () => {
     const weights = randomWeights(network);
     const p = (name: string) => weights.get(name)!;
     const segments = [
-      { tokens: normal<tf.Rank.R3>("global", [2, 16 * 16, 4]), keepBlocks: [0, 1, 4] },
-      { tokens: normal<tf.Rank.R3>("local", [3, 8 * 8, 4]) },
+      {
+        tokens: normal<tf.Rank.R3>("global", [2, 16 * 16, 4]),
+        grid: network.stemGrid(64),
+        keepBlocks: [0, 1, 4],
+      },
+      { tokens: normal<tf.Rank.R3>("local", [3, 8 * 8, 4]), grid: network.stemGrid(32) },
     ];
     const [global, local] = network.blocks(p, segments);
     segments.forEach((segment, s) => {
@@ -174,10 +179,11 @@ describe("ConvNext", () => {
     const weights = randomWeights(network);
     const p = (name: string) => weights.get(name)!;
     const run = (shape: [number, number, number], more = {}) =>
-      network.blocks(p, [{ tokens: tf.zeros(shape), ...more }]);
+      network.blocks(p, [{ tokens: tf.zeros(shape), grid: network.stemGrid(32), ...more }]);
     assert.throws(() => run([2, 64, 5]), /have not 4 features/);
-    assert.throws(() => run([2, 60, 4]), /60 tokens are not all of a square view/);
-    assert.throws(() => run([2, 16, 4]), /16 tokens are not all of a square view/);
+    // A quarter of the patches would be a square too.
+    for (const kept of [60, 16])
+      assert.throws(() => run([2, kept, 4]), coded("TOKENS_DROPPED", `${kept} of a view's 8 x 8`));
     assert.throws(() => run([2, 64, 4], { dropPath: tf.ones([5, 2]) }), /dropPath must be \[10, 2\]/);
     assert.throws(() => run([2, 64, 4], { keepBlocks: [5] }), /no block 5 of 5/);
     assert.throws(() => network.patchify(p, tf.zeros([1, 64, 64, 3])), /no whole patches/);

@@ -195,8 +195,8 @@ describe("the gram plugin", () => {
   it("refuses to start after the run, and views that there are not or that do not fit", async () => {
     const late = method([learnsOnes, gram({ startEpoch: tinyRun.epochs })]);
     await assert.rejects(late, coded("OPTION_INVALID", '"gram"', "startEpoch", "4 epochs"));
-    const missing = method([learnsOnes, gram({ globalViews: "huge" })]);
-    await assert.rejects(missing, coded("VIEW_GROUP_MISSING", '"gram"', '"huge"', "global, local"));
+    const missing = method([learnsOnes, gram({ globalViews: "globl" })]);
+    await assert.rejects(missing, coded("VIEW_GROUP_MISSING", '"gram"', '"globl"', 'mean "global"'));
     const uneven = method([learnsOnes, gram({ scale: 1.3 })]);
     await assert.rejects(uneven, coded("VIEW_SIZE", '"gram"', "21 pixels"));
     const alone = await method([gram({ startEpoch: 1 })]);
