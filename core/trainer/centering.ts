@@ -35,12 +35,12 @@ export interface TeacherTargets {
     used?: tf.Tensor1D,
   ): tf.Tensor2D;
   /**
-   * In `update`: moves what there is to move.
+   * In `update`: moves what there is to move. Absent where there is nothing, and nobody has to have the mean ready.
    *
    * @param meanLogits gives [1, K], the mean of the teacher's logits over the batch of this step on all processes; of an
    *   update in micro-batches that is the last one
    */
-  update(step: UpdateContext, meanLogits: () => tf.Tensor): void;
+  update?(step: UpdateContext, meanLogits: () => tf.Tensor): void;
 }
 
 /** DINO's (arXiv 2104.14294, eq. 4): a moving mean of the teacher's logits is taken off before the softmax. */

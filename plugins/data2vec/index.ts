@@ -5,16 +5,13 @@
 import {
   definePlugin,
   errors,
-  gatherRows,
-  maskSampler,
-  mostMasked,
+  gatherTokens,
+  maskPass,
   patchWeights,
-  replaceMasked,
   tf,
   z,
   type BackboneOutput,
   type MaskSpec,
-  type Tensor2D,
   type Tensor3D,
 } from "../../core/plugin.ts";
 import { RegressionHead } from "./head.ts";
@@ -42,14 +39,14 @@ export default definePlugin(
   },
   (hooks, { name, options }) => {
     const { globalViews, topBlocks } = options;
-    const spec: MaskSpec = {
+    const masks: MaskSpec = {
       shape: options.maskShape,
       ratios: [{ ratio: options.maskRatio, variation: 0 }],
     };
     const blocks = Array.from({ length: topBlocks }, (_, i) => -1 - i);
 
     hooks.setup.tap(name, (setup) => {
-      const { depth, embedDim, stemDim } = setup.backbone;
+      const { depth, embedDim } = setup.backbone;
       if (topBlocks > depth) {
         const problem = `is ${topBlocks} of a backbone with ${depth} blocks`;
         throw errors.optionInvalid(name, "topBlocks", problem, `use at most ${depth}`);
@@ -59,45 +56,31 @@ export default definePlugin(
       const studentPass = setup.pass({ network: student, views: globalViews, outputs: { patches: true } });
       const teacherPass = setup.pass({ network: teacher, views: globalViews, outputs: { blocks } });
 
-      const { grid, views } = studentPass;
-      const patches = grid.rows * grid.columns;
-      const most = mostMasked(spec, patches);
-      if (most === 0) {
-        const problem = `masks none of a view's ${patches} patches`;
-        throw errors.optionInvalid(name, "maskRatio", problem, "choose a larger one, or larger views");
-      }
-      const mask = setup.mask(globalViews, { most, sample: maskSampler(spec, views.count, grid) });
-      const narrow = { kind: "truncatedNormal", std: 0.02 } as const;
-      const maskToken = setup.variable("maskToken", [1, stemDim], narrow, { ema: false });
+      const token = { kind: "truncatedNormal", std: 0.02 } as const;
+      const mask = maskPass(hooks, setup, name, studentPass, { masks, token });
       const head = setup.head(`${name}.head`, new RegressionHead(embedDim));
 
-      hooks.embed.tap(name, (patchTokens, step) => {
-        const { pass } = step;
-        const isMasked = pass.network === student && pass.views.group === globalViews && !pass.unmasked;
-        const masked = isMasked ? step.masked(mask) : undefined;
-        return masked ? replaceMasked(patchTokens, masked.stemCells, step.read(maskToken)) : patchTokens;
-      });
-
-      const asRows = (tokens: Tensor3D): Tensor2D => tf.reshape(tokens, [-1, embedDim]);
-      /** The teacher's patches after one of the top blocks, [V * B * N, D]. */
-      const blockRows = (output: BackboneOutput, block: number): Tensor2D => {
+      const { rows, columns } = teacherPass.grid;
+      const patches = rows * columns;
+      /** The teacher's patches after one of the top blocks, [V * B, N, D]. */
+      const blockPatches = (output: BackboneOutput, block: number): Tensor3D => {
         const tokens = output.block(block); // [V * B, T, D], the patches last
         const last = output.block(-1);
         if (tokens.shape.join() !== last.shape.join()) {
           const problem = `reaches a block that gives [${tokens.shape}], where the last gives [${last.shape}]`;
           throw errors.optionInvalid(name, "topBlocks", problem, "use fewer blocks");
         }
-        return asRows(tf.slice(tokens, [0, tokens.shape[1] - patches, 0], [-1, patches, -1]));
+        return tf.slice(tokens, [0, tokens.shape[1] - patches, 0], [-1, patches, -1]);
       };
 
       hooks.loss.tap(name, (losses, step) => {
         const masked = step.masked(mask)!; // they start with the run
         const [own, whole] = [step.output(studentPass), step.output(teacherPass)];
-        const rows = own.norm(gatherRows(asRows(own.patchTokens), masked.rows));
-        const targets = blocks.map((block) => gatherRows(blockRows(whole, block), masked.rows));
+        const features = own.norm(gatherTokens(own.patchTokens, masked.rows));
+        const targets = blocks.map((block) => gatherTokens(blockPatches(whole, block), masked.rows));
         const loss = data2vecLoss({
           targets: blockTargets(targets, options.normalizeTargets),
-          predictions: step.apply(head, student, rows),
+          predictions: step.apply(head, student, features),
           weights: patchWeights(masked),
           beta: options.beta,
         });

@@ -101,7 +101,7 @@ export default definePlugin(
       });
 
       hooks.update.tap(name, (step) => {
-        targets.update(step, () => step.batch.mean(tf.mean(teacherLogits(step), 0, true)));
+        targets.update?.(step, () => step.batch.mean(tf.mean(teacherLogits(step), 0, true)));
       });
     });
   },

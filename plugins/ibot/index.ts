@@ -5,22 +5,20 @@
 import {
   CENTERING,
   definePlugin,
-  errors,
   gatherRows,
+  gatherTokens,
   linearWarmup,
-  maskSampler,
-  mostMasked,
+  maskPass,
   patchWeights,
   ProjectionMlp,
   PrototypeLayer,
-  replaceMasked,
   tf,
   z,
+  type BackboneOutput,
   type LossContext,
   type MaskSpec,
   type SetupContext,
   type Tensor2D,
-  type Tensor3D,
   type UpdateContext,
 } from "../../core/plugin.ts";
 import { ibotLoss } from "./loss.ts";
@@ -102,7 +100,7 @@ export default definePlugin(
       }),
   },
   (hooks, { name, options }) => {
-    const spec: MaskSpec = {
+    const masks: MaskSpec = {
       shape: options.maskShape,
       ratios: options.maskRatio.map((ratio, i) => ({ ratio, variation: options.maskRatioVariation[i]! })),
     };
@@ -115,21 +113,11 @@ export default definePlugin(
       const outputs = { patches: true };
       const studentPass = setup.pass({ network: student, views: globalViews, outputs });
       const teacherPass = setup.pass({ network: teacher, views: globalViews, outputs });
-
-      const patches = teacherPass.grid.rows * teacherPass.grid.columns;
-      const most = mostMasked(spec, patches);
-      if (most === 0) {
-        const problem = `masks none of a view's ${patches} patches`;
-        throw errors.optionInvalid(name, "maskRatio", problem, "choose a larger one, or larger views");
-      }
-      const { count } = setup.viewGroup(globalViews);
-      const mask = setup.mask(globalViews, {
-        most,
+      const mask = maskPass(hooks, setup, name, studentPass, {
+        masks,
+        token: { kind: "zeros" },
         startEpoch: maskStartEpoch,
-        sample: maskSampler(spec, count, teacherPass.grid),
       });
-      const { stemDim } = setup.backbone;
-      const maskToken = setup.variable("maskToken", [1, stemDim], { kind: "zeros" }, { ema: false });
 
       const { mlp, prototypes, outDim } = declareHead(setup, options);
       const targets = setup
@@ -144,33 +132,34 @@ export default definePlugin(
         temperatureAt(Math.max(0, epoch - maskStartEpoch)),
       );
 
-      const asRows = (tokens: Tensor3D): Tensor2D => tf.reshape(tokens, [-1, embedDim]);
       /** The teacher's bottleneck features of all patches, [V * B * N, bottleneckDim]. */
       const teacherFeatures = (step: LossContext | UpdateContext) =>
-        step.once("ibot.teacherFeatures", () =>
-          step.apply(mlp, teacher, asRows(step.output(teacherPass).patchTokensNormed)),
-        );
-
-      hooks.embed.tap(name, (patchTokens, step) => {
-        const { pass } = step;
-        const isMasked = pass.network === student && pass.views.group === globalViews && !pass.unmasked;
-        const masked = isMasked ? step.masked(mask) : undefined;
-        return masked ? replaceMasked(patchTokens, masked.stemCells, step.read(maskToken)) : patchTokens;
-      });
+        step.once("ibot.teacherFeatures", () => {
+          const tokens = step.output(teacherPass).patchTokensNormed;
+          return step.apply(mlp, teacher, tf.reshape(tokens, [-1, embedDim]) as Tensor2D);
+        });
 
       hooks.loss.tap(name, (losses, step) => {
-        const features = teacherFeatures(step);
+        // Where the update wants the mean of all patches, the masked ones are among them.
+        const features = targets.update && teacherFeatures(step);
         const masked = step.masked(mask);
         if (!masked) {
           losses.add(name, options.weight, tf.scalar(0));
           return;
         }
-        const own = step.output(studentPass);
-        const rows = own.norm(gatherRows(asRows(own.patchTokens), masked.rows));
-        const wanted = step.apply(prototypes, teacher, gatherRows(features, masked.rows));
+        const maskedOf = (output: BackboneOutput) =>
+          output.norm(gatherTokens(output.patchTokens, masked.rows));
+        const targetFeatures = features
+          ? gatherRows(features, masked.rows)
+          : step.apply(mlp, teacher, maskedOf(step.output(teacherPass)));
+        const wanted = step.apply(prototypes, teacher, targetFeatures);
         const loss = ibotLoss({
           teacher: targets.probabilities(step, wanted, step.value(teacherTemp), masked.used),
-          student: step.apply(prototypes, student, step.apply(mlp, student, rows)),
+          student: step.apply(
+            prototypes,
+            student,
+            step.apply(mlp, student, maskedOf(step.output(studentPass))),
+          ),
           weights: patchWeights(masked),
           studentTemp: options.studentTemp,
         });
@@ -179,7 +168,7 @@ export default definePlugin(
       });
 
       hooks.update.tap(name, (step) => {
-        targets.update(step, () => {
+        targets.update?.(step, () => {
           // The mean of the logits is the logit of the mean: the last layer is linear.
           const meanFeature = step.batch.mean(tf.mean(teacherFeatures(step), 0, true));
           return step.apply(prototypes, teacher, meanFeature as Tensor2D);

@@ -99,7 +99,7 @@ export default definePlugin(
         tf.split(orderOf(step), [kept, dropped], 1) as [Tensor2D, Tensor2D];
 
       hooks.tokens.tap(name, (tokens, step) =>
-        step.pass.key === pass.key ? keepPatches(tokens, split(step)[0], front) : tokens,
+        step.pass === pass ? keepPatches(tokens, split(step)[0], front) : tokens,
       );
 
       hooks.loss.tap(name, (losses, step) => {

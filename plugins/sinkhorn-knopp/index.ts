@@ -20,7 +20,6 @@ export default definePlugin(
       declare: () => ({
         probabilities: ({ batch }, logits, temperature, used) =>
           sinkhornKnopp({ logits, temperature, used, iterations, batch }),
-        update: () => undefined,
       }),
     };
     return { services: (container) => container.bind(CENTERING, () => centering) };
