@@ -73,19 +73,26 @@ export function alignmentLoss(target: Tensor, kernel: Tensor): Tensor {
  *
  *   (sum l_i)^2 / sum l_i^2 = (tr HKH)^2 / |HKH|^2
  *
- * Pairs of crops without an overlap are left out.
- *
  * @param target [n, ..., T, T] of `centeredKernel`
- * @param overlaps [n] 1 or 0
- * @returns scalar, the mean over the pairs: 1..T - 1, less where features hardly differ, 0 where nothing overlaps
+ * @returns [n], of each pair of crops: 1..T - 1, less where features hardly differ
  */
-export function effectiveRank(target: Tensor, overlaps: Tensor1D): Tensor {
+export function effectiveRank(target: Tensor): Tensor1D {
   return float32(() => {
     const pairs = target.shape[0]!;
     const points = target.shape.at(-1)!;
     const flat = tf.reshape(target, [-1, points ** 2]);
     const diagonal = tf.stridedSlice(flat, [0, 0], flat.shape, [1, points + 1]);
-    const ranks = tf.mean(tf.reshape(tf.square(tf.sum(diagonal, 1)), [pairs, -1]), 1); // [n]
-    return tf.div(tf.sum(tf.mul(ranks, overlaps)), tf.maximum(tf.sum(overlaps), 1));
+    return tf.mean(tf.reshape(tf.square(tf.sum(diagonal, 1)), [pairs, -1]), 1);
   });
+}
+
+/**
+ * The mean of what pairs of crops have, over those that overlap in any of several comparisons; 0 where none does.
+ *
+ * @param values [n] each
+ * @param overlaps [n] each, 1 or 0
+ */
+export function meanOfOverlapping(values: readonly Tensor1D[], overlaps: readonly Tensor1D[]): Tensor {
+  const all = tf.concat([...overlaps]);
+  return tf.div(tf.sum(tf.mul(tf.concat([...values]), all)), tf.maximum(tf.sum(all), 1));
 }

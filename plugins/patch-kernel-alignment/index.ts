@@ -10,11 +10,17 @@ import {
   z,
   type RelationContext,
   type SetupContext,
-  type Tensor,
+  type Tensor1D,
   type Tensor2D,
   type Tensor3D,
 } from "../../core/plugin.ts";
-import { alignmentLoss, centeredFeatures, centeredKernel, effectiveRank } from "./alignment.ts";
+import {
+  alignmentLoss,
+  centeredFeatures,
+  centeredKernel,
+  effectiveRank,
+  meanOfOverlapping,
+} from "./alignment.ts";
 
 const side = z.int().min(2).default(7);
 
@@ -77,18 +83,20 @@ export default definePlugin(
       });
 
       hooks.loss.tap(name, (losses, { crossView }) => {
-        const ranks: Tensor[] = [];
+        const ranks: Tensor1D[] = [];
+        const counted: Tensor1D[] = [];
         const loss = crossView(
           name,
           (target, kernel, { overlaps }) => {
-            ranks.push(effectiveRank(target, overlaps!));
+            ranks.push(effectiveRank(target));
+            counted.push(overlaps!);
             return alignmentLoss(target, kernel);
           },
           // A dimmed point would relate to all others in another way in the one view than in the other.
           { target: centeredKernel, overlapSide, disjoint, padding: "border" },
         );
         losses.add(name, weight, loss);
-        losses.metric("effectiveRank", tf.div(tf.addN(ranks), ranks.length));
+        losses.metric("effectiveRank", meanOfOverlapping(ranks, counted));
       });
     });
   },

@@ -7,6 +7,7 @@ import {
   centeredFeatures,
   centeredKernel,
   effectiveRank,
+  meanOfOverlapping,
 } from "../../../plugins/patch-kernel-alignment/alignment.ts";
 import { assertClose, assertGradients, normal, useCpuBackend } from "../../core/math/numeric.ts";
 import golden from "./golden.json" with { type: "json" };
@@ -137,28 +138,34 @@ describe("alignmentLoss", () => {
 describe("effectiveRank", () => {
   useCpuBackend();
 
-  const rankOf = (x: tf.Tensor, overlaps: number[]) =>
-    effectiveRank(targetOf(x), tf.tensor1d(overlaps)).dataSync()[0]!;
+  const ranksOf = (x: tf.Tensor) => effectiveRank(targetOf(x)).dataSync();
   const near = (got: number, want: number) => assert.ok(Math.abs(got - want) < 1e-4, `${got}, not ${want}`);
 
-  it("has the golden values, of the pairs that overlap", () => {
-    const x = features(teacherDim, 0.7);
-    const ranks = golden.effectiveRanks;
-    ranks.forEach((rank, i) =>
-      near(
-        rankOf(
-          x,
-          ranks.map((_, j) => Number(i === j)),
-        ),
-        rank,
-      ),
-    );
-    near(rankOf(x, [1, 1, 1]), ranks.reduce((sum, rank) => sum + rank) / ranks.length);
-    near(rankOf(x, [0, 0, 0]), 0);
+  it("has the golden values", () => {
+    const ranks = ranksOf(features(teacherDim, 0.7));
+    assert.equal(ranks.length, golden.effectiveRanks.length);
+    golden.effectiveRanks.forEach((rank, i) => near(ranks[i]!, rank));
   });
 
   it("is 1 for features along a line, and T - 1 for T features apart from each other alike", () => {
-    near(rankOf(tf.tensor([1, 2, 5, 7], [1, 4, 1]), [1]), 1);
-    near(rankOf(tf.reshape(tf.eye(4), [1, 4, 4]), [1]), 3);
+    near(ranksOf(tf.tensor([1, 2, 5, 7], [1, 4, 1]))[0]!, 1);
+    near(ranksOf(tf.reshape(tf.eye(4), [1, 4, 4]))[0]!, 3);
   });
+});
+
+describe("meanOfOverlapping", () => {
+  useCpuBackend();
+
+  const meanOf = (...comparisons: [values: number[], overlaps: number[]][]) =>
+    meanOfOverlapping(
+      comparisons.map(([values]) => tf.tensor1d(values)),
+      comparisons.map(([, overlaps]) => tf.tensor1d(overlaps)),
+    ).dataSync()[0];
+
+  it("counts each pair that overlaps alike, and not a comparison in which none does", () => {
+    assert.equal(meanOf([[2, 9], [1, 0]], [[4, 6], [1, 1]]), 4); // prettier-ignore
+    assert.equal(meanOf([[2, 4], [1, 1]], [[9, 9], [0, 0]]), 3); // prettier-ignore
+  });
+
+  it("is 0 where nothing overlaps", () => assert.equal(meanOf([[2, 4], [0, 0]]), 0)); // prettier-ignore
 });
