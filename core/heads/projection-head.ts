@@ -8,6 +8,7 @@ import { gelu } from "../math/gelu.ts";
 import { linear } from "../math/linear.ts";
 import { l2Normalize } from "../math/normalize.ts";
 import type { Parameters, ParameterSpec } from "../parameters.ts";
+import { linearParameters } from "../vit/transformer-blocks.ts";
 
 /** Sizes of the MLP, compared where plugins share it. */
 export type ProjectionMlpSpec = {
@@ -29,13 +30,10 @@ export class ProjectionMlp implements HeadModule {
   /** `mlp.0`, `mlp.2`, …: the numbers between are the GELUs, as in the official checkpoints. */
   parameters(): readonly ParameterSpec[] {
     const { inDim, hiddenDim, bottleneckDim, layers } = this.spec;
-    return Array.from({ length: layers }, (_, i): ParameterSpec[] => {
+    return Array.from({ length: layers }, (_, i) => {
       const output = i === layers - 1 ? bottleneckDim : hiddenDim;
       const input = i === 0 ? inDim : hiddenDim;
-      return [
-        { name: `mlp.${2 * i}.weight`, shape: [output, input], init: { kind: "truncatedNormal", std: 0.02 } },
-        { name: `mlp.${2 * i}.bias`, shape: [output], init: { kind: "zeros" } },
-      ];
+      return linearParameters(`mlp.${2 * i}`, [output, input]);
     }).flat();
   }
 

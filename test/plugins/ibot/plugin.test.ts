@@ -2,6 +2,15 @@
 import assert from "node:assert/strict";
 import * as tf from "@tensorflow/tfjs-core";
 import type { Engine, Feeds } from "../../../core/engine/engine.ts";
+import {
+  CENTERING,
+  definePlugin,
+  ProjectionMlp,
+  teacherProbabilities,
+  z,
+  type Centering,
+  type TeacherTargets,
+} from "../../../core/plugin.ts";
 import { Random } from "../../../core/random.ts";
 import { maskedRows } from "../../../core/trainer/patch-masks.ts";
 import type { Training } from "../../../core/trainer/training.ts";
@@ -15,6 +24,7 @@ import {
   globalViews,
   learnsOnes,
   localViews,
+  outputsOf,
   plugin,
   tinyBatch,
   tinyTraining,
@@ -256,6 +266,44 @@ describe("the ibot plugin", () => {
     const feeds: Feeds = { ...training.feeds(tinyBatch(training), at(0)), [name]: drawn };
     return (await training.program("train", 0, feeds)).run(feeds);
   }
+
+  it("projects the teacher's masked patches alone, to the same targets, where no center wants them all", async () => {
+    const center = tf.zeros<tf.Rank.R2>([1, K]);
+    const centering = (update?: TeacherTargets["update"]) => {
+      const bound: Centering = {
+        declare: () => ({
+          probabilities: (_, logits, at) => teacherProbabilities(logits, center, at),
+          update,
+        }),
+      };
+      return definePlugin(
+        { name: "centering", api: "^1", summary: "made by a test", options: z.strictObject({}) },
+        () => ({ services: (container) => container.bind(CENTERING, () => bound) }),
+      )();
+    };
+    const { forward } = ProjectionMlp.prototype;
+    const outputsAndRows = async (update?: TeacherTargets["update"]) => {
+      const rows: number[] = [];
+      ProjectionMlp.prototype.forward = function (parameters, features) {
+        rows.push(features.shape[0]);
+        return forward.call(this, parameters, features);
+      };
+      try {
+        const outputs = await outputsOf(await method([ibot(masked), centering(update)]));
+        return { outputs, projectsAll: rows.includes(IMAGES * PATCHES) };
+      } finally {
+        ProjectionMlp.prototype.forward = forward;
+      }
+    };
+    const moving = await outputsAndRows((_, meanLogits) => void meanLogits());
+    const resting = await outputsAndRows();
+    assert.deepEqual([moving.projectsAll, resting.projectsAll], [true, false]);
+    for (const name of ["loss/ibot", "gradient/projection.mlp.0.weight", "gradient/ibot.maskToken"]) {
+      const [got, want] = [resting.outputs[name]!, moving.outputs[name]!];
+      const largest = distance(want, new Float32Array(want.length));
+      assert.ok(largest > 0 && distance(got, want) <= 1e-5 * largest, name);
+    }
+  });
 
   it("gives the same loss and gradients however many unused rows pad the masks", async () => {
     const cells = [1, 0, 1, 0, 0, 0, 0, 0, 1, 1, 1, 0, 0, 0, 0, 1];
