@@ -34,7 +34,8 @@ export default definePlugin(
       const { count } = setup.viewGroup(globalViews);
       if (count < 2) throw errors.noViewPairs(name, globalViews);
       const { batchSize } = setup.run;
-      if (batchSize < 2) throw errors.batchTooSmall(name, batchSize, "normalises over the samples of a batch");
+      if (batchSize < 2)
+        throw errors.batchTooSmall(name, batchSize, "normalises over the samples of a batch");
       const student = setup.network("student");
       const teacher = setup.network("teacher");
       const studentPass = setup.pass({ network: student, views: globalViews, outputs: { cls: true } });

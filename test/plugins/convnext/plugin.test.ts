@@ -173,6 +173,31 @@ describe("convnext in a step", () => {
     }
   });
 
+  it("is refused a plugin's own pass without all tokens, though what is left is a square", async () => {
+    engine = await makeEngine("eager on cpu");
+    const drops = plugin("drops", (hooks, name) => {
+      hooks.setup.tap(name, (setup) => {
+        const student = setup.network("student");
+        const own = setup.pass({
+          network: student,
+          views: "global",
+          own: "quarter",
+          outputs: { patches: true },
+        });
+        hooks.tokens.tap(name, (tokens, { pass }) =>
+          pass === own ? tf.slice(tokens, [0, 0, 0], [-1, tokens.shape[1] / 4, -1]) : tokens,
+        );
+        hooks.loss.tap(name, (losses, { output }) => losses.add(name, 1, tf.mean(output(own).tokens)));
+      });
+    });
+    const use = convnext({ depths: [1, 1], dims: [4, 4] });
+    const training = await tinyTraining(engine, [drops, use]);
+    await assert.rejects(
+      training.step("train", tinyBatch(training), at(0)),
+      coded("TOKENS_DROPPED", "4 of a view's 4 x 4 patches"),
+    );
+  });
+
   it("has the gradients of fp32 in bf16, up to its rounding", async () => {
     const gradients = async (precision: "fp32" | "bf16") => {
       engine = await makeEngine("captured", precision);
