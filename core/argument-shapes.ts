@@ -33,10 +33,8 @@ import type {
 const hasName = (value: unknown) =>
   typeof value === "object" && typeof (value as { name?: unknown } | null)?.name === "string";
 const isSize = (value: unknown) => Number.isInteger(value) && Number(value) >= 1;
-const numberOrSchedule = valueThat(
-  "a finite number or a schedule",
-  (value) => Number.isFinite(value) || hasName(value),
-);
+const isRate = (value: unknown) => Number.isFinite(value) && Number(value) >= 0;
+const rateOrSchedule = valueThat("a number from 0 or a schedule", (value) => isRate(value) || hasName(value));
 const handle = (kind: string): Want => valueThat(`what setup's ${kind} gave`, hasName);
 
 // --- setup -------------------------------------------------------------------------------------------------
@@ -94,9 +92,9 @@ export const initializer: Want = (value, path) => {
 };
 
 export const optimizerGroupSpec = record<OptimizerGroupSpec>({
-  lr: optional(numberOrSchedule),
-  weightDecay: optional(numberOrSchedule),
-  clipGrad: optional(finite),
+  lr: optional(rateOrSchedule),
+  weightDecay: optional(rateOrSchedule),
+  clipGrad: optional(valueThat("a number from 0", isRate)),
   optimizer: optional(valueThat("an optimizer", (value) => typeof value === "object")),
 });
 

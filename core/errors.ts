@@ -293,13 +293,6 @@ export const errors = {
     message: `plugin "${plugin}" gates "${name}", which another plugin gates already`,
     fix: "let one of the plugins that share it hold it back",
   })),
-  groupRate: coded(
-    "GROUP_RATE",
-    (plugin: string, group: string, key: string, got: string, orSchedule: boolean) => ({
-      message: `plugin "${plugin}" gives the optimizer group "${group}" ${key} ${got}`,
-      fix: orSchedule ? "give a number from 0, or a schedule of setup's" : "give a number from 0",
-    }),
-  ),
   optimizerShared: coded("OPTIMIZER_SHARED", (plugin: string, group: string, other: string) => ({
     message: `plugin "${plugin}" gives the optimizer group "${group}" the same optimizer as "${other}" has`,
     fix: "make an instance for each group: it has the state of its group's weights",

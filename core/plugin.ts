@@ -91,8 +91,8 @@ export {
   type TransformerSegment,
 } from "./vit/transformer-blocks.ts";
 export { didYouMean } from "./config/did-you-mean.ts";
-export { maskPass, type MaskedPassSpec } from "./data/masked-pass.ts";
-export { drawMask, maskSampler, mostMasked, type MaskSpec } from "./data/patch-mask.ts";
+export { maskPass, type MaskedPassSpec } from "./trainer/mask-pass.ts";
+export { drawMask, maskSampler, mostMasked, type MaskSpec } from "./data/draw-mask.ts";
 export { MlpHead } from "./heads/mlp-head.ts";
 export { ProjectionMlp, PrototypeLayer } from "./heads/projection-head.ts";
 export { RelationHeads } from "./heads/relation-head.ts";

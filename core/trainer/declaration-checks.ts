@@ -1,5 +1,5 @@
 /** What setup refuses, in the name of the plugin that declares. */
-import type { Network, Progress, ScheduleHandle } from "../contexts.ts";
+import type { Network, Progress } from "../contexts.ts";
 import { described } from "../described.ts";
 import { errors } from "../errors.ts";
 import { currentScope, pluginOf } from "../scopes.ts";
@@ -16,23 +16,6 @@ export function requireOwn(networks: ReadonlyMap<string, Network>, network: Netw
 /** Throws NOT_FUNCTION. */
 export function requireFunction(kind: string, name: string, value: unknown): void {
   if (typeof value !== "function") throw errors.notFunction(plugin(), kind, name, described(value));
-}
-
-/**
- * A number of an optimizer group: at least 0, a declared schedule where there may be one, or left out. Throws GROUP_RATE.
- */
-export function requireRate(
-  group: string,
-  key: string,
-  value: unknown,
-  schedules?: ReadonlyMap<string, ScheduleHandle>,
-): void {
-  if (value === undefined) return;
-  const fits =
-    typeof value === "number"
-      ? value >= 0 && Number.isFinite(value)
-      : schedules?.get((value as ScheduleHandle | null)?.name ?? "") === value;
-  if (!fits) throw errors.groupRate(plugin(), group, key, described(value), schedules !== undefined);
 }
 
 /** A schedule that throws SCHEDULE_VALUE where it gives no finite number. */

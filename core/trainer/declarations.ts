@@ -49,8 +49,9 @@ import { errors } from "../errors.ts";
 import { currentScope, pluginOf } from "../scopes.ts";
 import type { Services, Token } from "../tokens.ts";
 import { asPlugin } from "./as-plugin.ts";
-import { finiteSchedule, requireFunction, requireOwn, requireRate } from "./declaration-checks.ts";
-import { maskedRows, mostMaskedOf, type MaskDeclaration } from "./patch-masks.ts";
+import { finiteSchedule, requireFunction, requireOwn } from "./declaration-checks.ts";
+import { declared } from "./handles.ts";
+import { maskedRows, mostMaskedOf, type MaskDeclaration } from "./mask-rows.ts";
 
 /** A weight of the student, with a twin in each following network unless it is the student's alone. */
 export interface ParameterDeclaration extends VariableHandle {
@@ -290,8 +291,8 @@ export class Declarations implements SetupContext {
       ({ optimizer }) => optimizer !== undefined && optimizer === spec.optimizer,
     );
     if (other) throw errors.optimizerShared(this.plugin(), name, other.name);
-    for (const key of ["lr", "weightDecay"] as const) requireRate(name, key, spec[key], this.schedules);
-    requireRate(name, "clipGrad", spec.clipGrad);
+    for (const rate of [spec.lr, spec.weightDecay])
+      if (typeof rate === "object") declared("schedule", this.schedules, rate);
     return this.add(this.optimizerGroups, { ...spec, name: this.qualified(name) });
   }
 

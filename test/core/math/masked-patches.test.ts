@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import * as tf from "@tensorflow/tfjs-core";
 import { patchWeights, replaceMasked } from "../../../core/math/index.ts";
-import { maskedRows } from "../../../core/trainer/patch-masks.ts";
+import { maskedRows } from "../../../core/trainer/mask-rows.ts";
 import { assertClose, assertGradients, normal, useCpuBackend } from "./numeric.ts";
 
 const IMAGES = 4;

@@ -170,20 +170,20 @@ describe("optimizer groups", () => {
     engine.close();
   });
 
-  for (const [key, value, got] of [
-    ["lr", NaN, "NaN"],
-    ["weightDecay", -1, "-1"],
-    ["lr", { name: "elsewhere" }, "an object"],
-    ["clipGrad", { name: "rates.rate" }, "an object"],
+  for (const [key, value, code, ...words] of [
+    ["lr", NaN, "ARGUMENT_INVALID", "NaN for lr"],
+    ["weightDecay", -1, "ARGUMENT_INVALID", "-1 for weightDecay"],
+    ["clipGrad", { name: "rates.rate" }, "ARGUMENT_INVALID", "an object for clipGrad"],
+    ["lr", { name: "elsewhere" }, "UNDECLARED", "elsewhere"],
   ] as const) {
-    it(`refuse ${key} ${got}`, async () => {
+    it(`refuse ${key} ${JSON.stringify(value)}`, async () => {
       const engine = await makeEngine("eager on cpu");
       const rates = declares("rates", (setup) => {
         setup.schedule("rate", () => 1);
         setup.optimizerGroup("group", { [key]: value });
       });
       const training = tinyTraining(engine, [rates]);
-      await assert.rejects(training, coded("GROUP_RATE", '"rates"', '"group"', `${key} ${got}`));
+      await assert.rejects(training, coded(code, '"rates"', ...words));
       engine.close();
     });
   }

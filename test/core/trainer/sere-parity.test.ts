@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import * as tf from "@tensorflow/tfjs-core";
 import type { Engine, Feeds } from "../../../core/engine/engine.ts";
 import { definePlugin, softmaxCrossEntropy, z, type PluginUse } from "../../../core/plugin.ts";
-import { maskedRows } from "../../../core/trainer/patch-masks.ts";
+import { maskedRows } from "../../../core/trainer/mask-rows.ts";
 import { AdamW } from "../../../core/trainer/optimizer.ts";
 import type { Training } from "../../../core/trainer/training.ts";
 import channelRelation from "../../../plugins/channel-relation/index.ts";

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import * as tf from "@tensorflow/tfjs-core";
 import type { MaskedPatches } from "../../../core/contexts.ts";
 import { Random } from "../../../core/random.ts";
-import { maskedRows } from "../../../core/trainer/patch-masks.ts";
+import { maskedRows } from "../../../core/trainer/mask-rows.ts";
 import { patchWeights } from "../../../core/math/index.ts";
 import { ibotLoss } from "../../../plugins/ibot/loss.ts";
 import { assertGradients, normal, useCpuBackend } from "../../core/math/numeric.ts";

@@ -12,11 +12,11 @@ import {
   type TeacherTargets,
 } from "../../../core/plugin.ts";
 import { Random } from "../../../core/random.ts";
-import { maskedRows } from "../../../core/trainer/patch-masks.ts";
+import { maskedRows } from "../../../core/trainer/mask-rows.ts";
 import type { Training } from "../../../core/trainer/training.ts";
 import dino from "../../../plugins/dino/index.ts";
 import ibot from "../../../plugins/ibot/index.ts";
-import { drawMask } from "../../../core/data/patch-mask.ts";
+import { drawMask } from "../../../core/data/draw-mask.ts";
 import {
   at,
   coded,

@@ -3,7 +3,7 @@ import type { Initializer, MaskHandle, Pass, SetupContext } from "../contexts.ts
 import { errors } from "../errors.ts";
 import type { Hooks } from "../hooks.ts";
 import { replaceMasked } from "../math/index.ts";
-import { maskSampler, mostMasked, type MaskSpec } from "./patch-mask.ts";
+import { maskSampler, mostMasked, type MaskSpec } from "../data/draw-mask.ts";
 
 /** Which masks there are, and how the token starts that stands for masked patches. */
 export interface MaskedPassSpec {

@@ -1,7 +1,7 @@
 /** iBOT's masks: statistics of the official code's (test/fixtures/README.md), and what every mask keeps to. */
 import assert from "node:assert/strict";
 import { Random } from "../../../core/random.ts";
-import { drawMask, mostMasked, type MaskSpec } from "../../../core/data/patch-mask.ts";
+import { drawMask, mostMasked, type MaskSpec } from "../../../core/data/draw-mask.ts";
 import { readFixtureJson } from "../../support/safetensors-fixture.ts";
 
 /** Of `n` masks; counts are of masked patches, ratios of all patches. */

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import * as tf from "@tensorflow/tfjs-core";
 import type { SamplerContext } from "../../../core/contexts.ts";
 import type { Engine } from "../../../core/engine/engine.ts";
-import { maskedRows } from "../../../core/trainer/patch-masks.ts";
+import { maskedRows } from "../../../core/trainer/mask-rows.ts";
 import { makeEngine } from "../../support/engines.ts";
 import {
   at,
