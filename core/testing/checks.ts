@@ -123,7 +123,7 @@ export const checks: readonly Check[] = [
       }),
   },
   {
-    title: "gives the same for the same seed, and draws anew at each step",
+    title: "gives the same for the same seed",
     run: (subject) =>
       onEngine("eager", async (engine) => {
         const training = await make(engine, subject);

@@ -61,6 +61,8 @@ export const PluginTester = {
     const { describe, it } = PluginTester.runner ?? (globalThis as unknown as Runner);
     const { manifest } = plugin;
     requireCases(manifest.name, valid, invalid);
+    if (golden && Object.keys(golden.outputs).length === 0)
+      throw new Error(`PluginTester: ${manifest.name} has golden values of no output`);
     const subject = (options: unknown): Subject => ({
       method: [plugin(deepFreeze(structuredClone(options)) as object), ...beside],
       views,

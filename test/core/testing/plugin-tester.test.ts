@@ -217,7 +217,7 @@ describe("PluginTester", () => {
       PluginTester.run(own, {
         valid: [{}, { weight: 2 }],
         invalid: [{ options: { weight: -1 }, path: "weight" }],
-        golden: { options: {}, outputs: {}, tolerance: 0 },
+        golden: { options: {}, outputs: { loss: [1] }, tolerance: 0 },
       }),
     );
     assert.equal(tests.size, 2 + 1 + 2 * checks.length + 1);
@@ -309,6 +309,8 @@ describe("PluginTester", () => {
     const run = (cases: Parameters<typeof PluginTester.run>[1]) => () =>
       declared(() => PluginTester.run(own, cases));
     assert.throws(run({ valid: [], invalid: [] }), /no valid options/);
+    const golden = { options: {}, outputs: {}, tolerance: 0 };
+    assert.throws(run({ valid: [{}], invalid: [], golden }), /golden values of no output/);
     assert.throws(run({ valid: [{ weight: 1 }, { weight: 1 }], invalid: [] }), /twice/);
   });
 });

@@ -111,7 +111,7 @@ describe("the author is told of keys and values that the contract does not know:
   setup('setup.optimizerGroup("x")', 'key "learningRate"', /lr, weightDecay/, (own) =>
     own.optimizerGroup("x", untyped({ learningRate: 1 })),
   );
-  setup('setup.optimizerGroup("x")', "a function for lr", /a finite number or a schedule/, (own) =>
+  setup('setup.optimizerGroup("x")', "a function for lr", /a number from 0 or a schedule/, (own) =>
     own.optimizerGroup("x", { lr: untyped(() => 1) }),
   );
   const sample = () => new Float32Array(1);
