@@ -52,7 +52,7 @@ export interface PassSpec {
    * on `tokens` may drop tokens in it.
    */
   readonly own?: string;
-  /** The pass runs in epochs in which this is true (default: in all). */
+  /** The pass runs in epochs in which this is true (default: in all), with all that anyone reads of it in any epoch. */
   readonly phase?: PhaseHandle<boolean>;
   /** What will be read. Undeclared outputs are refused; patches that nobody reads are not computed. */
   readonly outputs: {
