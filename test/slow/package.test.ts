@@ -111,8 +111,12 @@ describe("the installed package", function () {
       "docs",
       "examples",
       "package.json",
+      "plugins",
       "templates",
     ]);
+    const pages = readdirSync(join(project, "node_modules/relata/plugins"), { recursive: true }) as string[];
+    const files = pages.filter((page) => page.includes("/"));
+    assert.ok(files.length > 0 && files.every((page) => page.endsWith("/README.md")), files.join(" "));
     // The recipes, which are the presets, and the page that they refer to; no programs.
     const benchmarks = readdirSync(join(project, "node_modules/relata/benchmarks")).sort();
     assert.deepEqual(benchmarks, ["README.md", "recipes"]);
