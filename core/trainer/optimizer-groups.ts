@@ -14,23 +14,12 @@ export function shareOut(
   run: Optimizer,
   state: (name: string, shape: readonly number[]) => Variable,
 ): OptimizerShare[] {
-  const shares: OptimizerShare[] = [];
-  const share = (optimizer: Optimizer, prefix: string, own: readonly TrainableParameter[]) => {
+  const ownerOf = ({ group }: TrainableParameter) => group?.optimizer ?? run;
+  return [...new Set([run, ...parameters.map(ownerOf)])].map((optimizer) => {
+    const own = parameters.filter((parameter) => ownerOf(parameter) === optimizer);
+    // An optimizer is one group's, and its state is saved under the group's name.
+    const prefix = optimizer === run ? "" : `${own[0]!.group!.name}/`;
     optimizer.declare(own, (name, shape) => state(`${prefix}${name}`, shape));
-    shares.push({ optimizer, members: new Set(own.map(({ name }) => name)) });
-  };
-  share(
-    run,
-    "",
-    parameters.filter(({ group }) => !group?.optimizer),
-  );
-  const groups = new Set(parameters.map(({ group }) => group).filter((group) => group?.optimizer));
-  for (const group of groups) {
-    share(
-      group!.optimizer!,
-      `${group!.name}/`,
-      parameters.filter((parameter) => parameter.group === group),
-    );
-  }
-  return shares;
+    return { optimizer, members: new Set(own.map(({ name }) => name)) };
+  });
 }
