@@ -8,7 +8,7 @@ import { createHooks } from "../hooks.ts";
 import type { PluginUse } from "../plugin.ts";
 import { Random } from "../random.ts";
 import { BACKBONE, CENTERING, OPTIMIZER, RUN } from "../tokens.ts";
-import { asPlugin } from "../trainer/as-plugin.ts";
+import { applyPlugin } from "../trainer/apply-plugin.ts";
 import { MovingCenter } from "../trainer/centering.ts";
 import { AdamW, type Optimizer } from "../trainer/optimizer.ts";
 import { Training, type TrainingSettings } from "../trainer/training.ts";
@@ -94,11 +94,8 @@ export async function tinyTraining(
   container.bind(CENTERING, () => new MovingCenter());
   container.bind(OPTIMIZER, () => new AdamW({ beta1: 0.9, beta2: 0.999, epsilon: 1e-8, decayBiases: false }));
   for (const { definition, options: given } of plugins) {
-    const { manifest } = definition;
-    const { name } = manifest;
-    const own = manifest.options.parse(given);
-    const parts = asPlugin(name, "apply", () => definition.apply(hooks, { name, options: own }));
-    asPlugin(name, "services", () => parts?.services?.(container));
+    const own = definition.manifest.options.parse(given);
+    applyPlugin({ definition, options: own }, hooks, container);
   }
   const training = await Training.create({
     hooks,

@@ -15,20 +15,15 @@ import { ensureLibrary } from "../engine/install.ts";
 import { errors } from "../errors.ts";
 import { createHooks, type Hooks } from "../hooks.ts";
 import type { Logger } from "../logger.ts";
-import type { PluginDefinition } from "../plugin.ts";
 import { BACKBONE, CENTERING, CHECKPOINTS, DATASET, ENGINE, LOGGER, OPTIMIZER, RUN } from "../tokens.ts";
 import { VisionTransformer } from "../vit/vit.ts";
-import { asPlugin } from "./as-plugin.ts";
+import { applyPlugin, type ResolvedPlugin } from "./apply-plugin.ts";
 import { MovingCenter } from "./centering.ts";
 import { FolderCheckpoints } from "./checkpoint.ts";
 import { AdamW } from "./optimizer.ts";
 import { Training } from "./training.ts";
 
-/** A plugin found and its options checked. */
-export interface ResolvedPlugin {
-  readonly definition: PluginDefinition;
-  readonly options: unknown;
-}
+export type { ResolvedPlugin };
 
 export interface Assembly {
   readonly config: ResolvedConfig;
@@ -78,11 +73,7 @@ export async function assemble(
   container.bind(RUN, (services) => runInfo(config, services.get(DATASET)));
   let configured: Backbone | undefined;
   container.bind(BACKBONE, () => (configured = makeBackbone(config, views)));
-  for (const { definition, options } of plugins) {
-    const { name } = definition.manifest;
-    const parts = asPlugin(name, "apply", () => definition.apply(hooks, { name, options }));
-    asPlugin(name, "services", () => parts?.services?.(container));
-  }
+  for (const plugin of plugins) applyPlugin(plugin, hooks, container);
   const views = hooks.views.call([]);
   if (learningViews(views).length === 0) throw errors.noViews();
 
