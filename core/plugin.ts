@@ -93,6 +93,7 @@ export {
 export { didYouMean } from "./config/did-you-mean.ts";
 export { maskPass, type MaskedPassSpec } from "./trainer/mask-pass.ts";
 export { drawMask, maskSampler, mostMasked, type MaskSpec } from "./data/draw-mask.ts";
+export { comparedPasses } from "./heads/compared-passes.ts";
 export { MlpHead } from "./heads/mlp-head.ts";
 export { ProjectionMlp, PrototypeLayer } from "./heads/projection-head.ts";
 export { RelationHeads } from "./heads/relation-head.ts";

@@ -10,13 +10,14 @@ import type {
   HeadModule,
   HeadState,
   Network,
+  Pass,
   RelationContext,
   SetupContext,
 } from "../contexts.ts";
-import { errors } from "../errors.ts";
 import { linear } from "../math/linear.ts";
 import type { Parameters, ParameterSpec } from "../parameters.ts";
 import { BatchNormLayer } from "./batch-norm.ts";
+import { comparedPasses } from "./compared-passes.ts";
 
 /** z = ReLU(BN(x)), [R, dim] -> [R, dim] */
 export class RelationProjection implements HeadModule {
@@ -70,7 +71,7 @@ export class RelationPredictor implements HeadModule {
 /** A relation plugin's heads: one for the views that the teacher sees, and one of the student's for all others. */
 export class RelationHeads {
   private readonly student: Network;
-  private readonly teacher: Network;
+  private readonly passes: readonly Pass[];
   private readonly globalViews: string;
   private readonly head: RelationModules;
   private readonly localHead: RelationModules;
@@ -83,18 +84,13 @@ export class RelationHeads {
    */
   constructor(setup: SetupContext, plugin: string, globalViews: string) {
     const dim = setup.backbone.embedDim;
-    const { count } = setup.viewGroup(globalViews);
+    this.passes = comparedPasses(setup, plugin, globalViews);
     const hasOthers = setup.views.some(({ group }) => group !== globalViews);
-    if (count === 1 && !hasOthers) throw errors.noViewPairs(plugin, globalViews);
     const declare = (name: string, studentOnly: boolean): RelationModules => ({
       projection: setup.head(`${plugin}.${name}.projection`, new RelationProjection({ dim, studentOnly })),
       predictor: setup.head(`${plugin}.${name}.predictor`, new RelationPredictor({ dim })),
     });
     this.student = setup.network("student");
-    this.teacher = setup.network("teacher");
-    const outputs = { patches: true };
-    setup.pass({ network: this.teacher, views: globalViews, outputs });
-    for (const { group } of setup.views) setup.pass({ network: this.student, views: group, outputs });
     this.globalViews = globalViews;
     this.head = declare("head", false);
     this.localHead = hasOthers ? declare("localHead", true) : this.head;
@@ -105,10 +101,10 @@ export class RelationHeads {
    * compares.
    */
   features({ pass, patchTokens, apply }: RelationContext): tf.Tensor3D | undefined {
+    if (!this.passes.includes(pass)) return undefined;
     const { network, views } = pass;
     const isGlobal = views.group === this.globalViews;
     const isStudent = network === this.student;
-    if (!isStudent && !(network === this.teacher && isGlobal)) return undefined;
     const { projection, predictor } = isGlobal ? this.head : this.localHead;
     const [batch, count, dim] = patchTokens.shape;
     const z = apply(projection, network, tf.reshape(patchTokens, [batch * count, dim]));

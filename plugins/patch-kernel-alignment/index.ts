@@ -3,13 +3,12 @@
  * teacher's views and the student's, on what both see.
  */
 import {
+  comparedPasses,
   definePlugin,
-  errors,
   ProjectionMlp,
   tf,
   z,
   type RelationContext,
-  type SetupContext,
   type Tensor1D,
   type Tensor2D,
   type Tensor3D,
@@ -101,16 +100,3 @@ export default definePlugin(
     });
   },
 );
-
-/** The teacher's pass over the global views and the student's over all. Throws NO_VIEW_PAIRS for a single view. */
-function comparedPasses(setup: SetupContext, plugin: string, globalViews: string) {
-  const isSingle = setup.viewGroup(globalViews).count === 1;
-  if (isSingle && setup.views.every(({ group }) => group === globalViews))
-    throw errors.noViewPairs(plugin, globalViews);
-  const outputs = { patches: true };
-  const student = setup.network("student");
-  return [
-    setup.pass({ network: setup.network("teacher"), views: globalViews, outputs }),
-    ...setup.views.map(({ group }) => setup.pass({ network: student, views: group, outputs })),
-  ];
-}
