@@ -463,6 +463,10 @@ export const errors = {
     message: `plugin "${plugin}" gives ${op} in ${scope} a tensor from outside of this capture`,
     fix: "make tensors in the hook that uses them: keep state in `buffer`, and share within a step through `once`",
   })),
+  fusedLeak: coded("FUSED_LEAK", (plugin: string, scope: string, op: string) => ({
+    message: `plugin "${plugin}" gives ${op} in ${scope} a tensor that was made inside \`fused\` and not returned by it`,
+    fix: "return from `fused` every tensor that is used outside of it, saved ones too",
+  })),
   // --- evaluation and reports ----------------------------------------------------------------------------
   evalInvalid: coded("EVAL_INVALID", (protocol: string, problem: string, fix: string) => ({
     message: `${protocol}: ${problem}`,

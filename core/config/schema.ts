@@ -160,7 +160,10 @@ const train = z
       .default("tensorflow")
       .describe("of the eager engine; cpu needs no library"),
     device: z.enum(["cpu", "gpu", "auto"]).default("auto").describe("auto: a GPU where one can be used"),
-    jit: z.enum(["off", "xla"]).default("off").describe("compile the graph with XLA"),
+    jit: z
+      .enum(["off", "fused", "xla"])
+      .default("fused")
+      .describe("compile with XLA: nothing, elementwise pieces, or all of the graph"),
     threads: z
       .strictObject({
         intra: orZero.default(0).describe("threads within an op; 0 lets TensorFlow choose"),

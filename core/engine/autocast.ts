@@ -12,13 +12,23 @@ export type Precision = "fp32" | "bf16";
 
 const products = new Set(["MatMul", "BatchMatMulV2"]);
 
+/** Of one float input. */
+const moving = new Set([
+  "Reshape", "Transpose", "Slice", "StridedSlice", "SplitV", "Unpack", "Identity", "Tile", "ExpandDims", "Squeeze",
+  "GatherV2", "Snapshot",
+]); // prettier-ignore
+
 const transparent = new Set([
-  // move values
-  "Reshape", "Transpose", "Slice", "StridedSlice", "ConcatV2", "SplitV", "PadV2", "Pack", "Unpack", "Identity", "Tile",
-  "ExpandDims", "Squeeze", "GatherV2", "Snapshot",
+  ...moving,
+  "ConcatV2", "PadV2", "Pack",
   // follow a matrix product
   "BiasAdd", "Softmax", "Relu", "ReluGrad", "Mul", "Sub",
 ]); // prettier-ignore
+
+/** Whether the op gives its first input's values, or some of them, as they are. */
+export function movesValues(op: string): boolean {
+  return moving.has(op);
+}
 
 export interface CastInput {
   readonly dtype: number;

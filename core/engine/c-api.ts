@@ -76,6 +76,10 @@ const signatures = {
   TF_GraphGetTensorNumDims: "int TF_GraphGetTensorNumDims(void*, TF_Output, void*)",
   TF_GraphGetTensorShape: "void TF_GraphGetTensorShape(void*, TF_Output, void*, int, void*)",
   TF_OperationOutputType: "int TF_OperationOutputType(TF_Output)",
+  TF_GraphToFunction:
+    "void* TF_GraphToFunction(void*, const char*, uchar, int, void*, int, TF_Output*, int, TF_Output*, void*, void*, const char*, void*)",
+  TF_GraphCopyFunction: "void TF_GraphCopyFunction(void*, void*, void*, void*)",
+  TF_DeleteFunction: "void TF_DeleteFunction(void*)",
   TF_NewSessionOptions: "void* TF_NewSessionOptions()",
   TF_DeleteSessionOptions: "void TF_DeleteSessionOptions(void*)",
   TF_SetConfig: "void TF_SetConfig(void*, void*, size_t, void*)",

@@ -3,7 +3,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { errors } from "../errors.ts";
 import { encodeConfig, type ConfigProto } from "./protos.ts";
 import { loadCApi } from "./c-api.ts";
-import type { Engine, Precision } from "./engine.ts";
+import type { Engine, Jit, Precision } from "./engine.ts";
 import { locateLibrary, quietEnvironment, type TensorFlowLibrary } from "./library.ts";
 import { hasNvidiaDriver } from "./nvidia.ts";
 import { quietly } from "./quiet.ts";
@@ -14,7 +14,7 @@ export interface EngineOptions {
   readonly backend: "tensorflow" | "cpu";
   readonly device: "cpu" | "gpu" | "auto";
   readonly precision: Precision;
-  readonly jit: "off" | "xla";
+  readonly jit: Jit;
   /** 0 lets TensorFlow choose. */
   readonly threads: { readonly intra: number; readonly inter: number };
   /** Finds or installs libtensorflow, the GPU build or the other; not called for the cpu backend. */

@@ -78,13 +78,16 @@ export interface Program {
   run(feeds: Feeds): Promise<Record<string, HostArray>>;
 }
 
+/** What XLA compiles: nothing, the pieces that the code declares with `fused`, or all that it can. */
+export type Jit = "off" | "fused" | "xla";
+
 /** What computes, as the report and `relata doctor` tell it. */
 export interface EngineDescription {
   readonly kind: "graph" | "eager";
   readonly backend: string;
   readonly device: string;
   readonly precision: Precision;
-  readonly jit: "off" | "xla";
+  readonly jit: Jit;
   /** Version of libtensorflow, or of the tfjs backend. */
   readonly library: string;
 }

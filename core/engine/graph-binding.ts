@@ -4,12 +4,13 @@
  */
 import { createHash } from "node:crypto";
 import { errors } from "../errors.ts";
-import { isDeclaredConstant, isFloat32Island } from "../math/ambient.ts";
+import { isDeclaredConstant } from "../math/ambient.ts";
 import { currentScope, pluginOf } from "../scopes.ts";
-import { computeType, type Precision } from "./autocast.ts";
+import { computeType, movesValues, type Precision } from "./autocast.ts";
 import { asHostArray, attr, bindingConstants } from "./binding.ts";
 import { DataType, type HostArray, type NodeOutput } from "./c-api.ts";
-import { groupInputs, type Graph } from "./graph.ts";
+import { Frame, FunctionBody, outputKey, type Demand, type TracedTensor } from "./frame.ts";
+import { Graph, groupInputs } from "./graph.ts";
 import type { Binding, OpAttribute, TensorMetadata } from "./kernel-layer.ts";
 import { differentiated } from "./tape-scopes.ts";
 
@@ -17,18 +18,12 @@ import { differentiated } from "./tape-scopes.ts";
 const UNDECLARED_CONSTANT_BYTES = 1024;
 /** Constants up to this size are shared by value. */
 const CACHED_CONSTANT_BYTES = 256;
+/** Fused functions whose largest tensor has fewer elements stay as they are: a call costs more than it saves. */
+const FUSED_ELEMENTS = 16_384;
 
 /** Ops whose value changes from run to run: TensorFlow's own randomness and queues. Variables are the engine's. */
 const statefulOp = /Random|Multinomial|TruncatedNormal|Dropout|Shuffle|Queue|Iterator|PyFunc|Barrier|Stack/;
 const statelessRandom = /^Stateless/;
-
-export interface TracedTensor {
-  readonly output: NodeOutput;
-  readonly dtype: number;
-  readonly shape: readonly number[];
-  /** Values of a small constant, for rewrites that need them. */
-  readonly constant?: HostArray;
-}
 
 /** One traced node, as the frozen check compares it. */
 export interface TraceRecord {
@@ -48,27 +43,35 @@ export interface FloatNode {
 }
 
 export class GraphBinding implements Binding {
-  readonly graph: Graph;
   readonly records: TraceRecord[] = [];
   /** Every floating-point result in the order it was made; kept for the check program. */
   readonly floats: FloatNode[] = [];
+  /** How the results of the fused functions are read, by function. */
+  readonly demands: (readonly Demand[])[] = [];
 
   private readonly prefix: string;
   private readonly precision: Precision;
+  /** Of the same trace before this one. */
+  private readonly learned: readonly (readonly Demand[])[];
+  private readonly program: Frame;
+  private frame: Frame;
   private readonly tensors = new Map<number, TracedTensor>();
-  /** By output: the record it comes from. */
-  private readonly origins = new Map<string, number | string>();
-  private readonly constants = new Map<string, TracedTensor>();
-  private readonly casts = new Map<string, number>();
-  private readonly ones = new Map<string, number>();
+  /** By output: the record it comes from, with its place among the results. */
+  private readonly origins = new Map<string, string>();
   private nextId = 1;
   private nextNode = 0;
 
-  constructor(graph: Graph, prefix: string, precision: Precision) {
+  constructor(
+    graph: Graph,
+    prefix: string,
+    precision: Precision,
+    learned: readonly (readonly Demand[])[] = [],
+  ) {
     Object.assign(this, bindingConstants);
-    this.graph = graph;
+    this.program = this.frame = new Frame(graph);
     this.prefix = prefix;
     this.precision = precision;
+    this.learned = learned;
   }
 
   isUsingGpuDevice(): boolean {
@@ -93,19 +96,23 @@ export class GraphBinding implements Binding {
     const values = asHostArray(dtype, given);
     const small = values.byteLength <= CACHED_CONSTANT_BYTES;
     const key = small ? `${dtype}|${shape.join()}|${hex(values)}` : undefined;
-    const cached = key === undefined ? undefined : this.constants.get(key);
+    const cached = key === undefined ? undefined : this.frame.constants.get(key);
     if (cached) return this.register(cached);
 
     if (values.length > 16 && isUniform(values)) return this.fill(shape, dtype, values);
     if (values.byteLength > UNDECLARED_CONSTANT_BYTES && !isDeclaredConstant(given as HostArray)) {
       throw errors.undeclaredConstant(pluginOf(currentScope()), currentScope(), shape, values.byteLength);
     }
-    const name = this.nodeName("Const");
-    const node = this.graph.constant(name, dtype, shape, values);
-    const output = { oper: node, index: 0 };
-    this.record("Const", key ?? `${dtype}|${shape.join()}|${digest(values)}`, output);
-    const tensor: TracedTensor = { output, dtype, shape, constant: small ? values : undefined };
-    if (key !== undefined) this.constants.set(key, tensor);
+    const output = {
+      oper: this.frame.graph.constant(this.nodeName("Const"), dtype, shape, values),
+      index: 0,
+    };
+    const signature = key ?? `${dtype}|${shape.join()}|${digest(values)}`;
+    this.frame.added("Const", signature, [], [output]);
+    this.record("Const", signature, output);
+    const constant = small ? values : undefined;
+    const tensor: TracedTensor = { output, dtype, shape, frame: this.frame, constant };
+    if (key !== undefined) this.frame.constants.set(key, tensor);
     return this.register(tensor);
   }
 
@@ -118,14 +125,15 @@ export class GraphBinding implements Binding {
     if (statefulOp.test(op) && !statelessRandom.test(op)) {
       throw errors.statefulOp(pluginOf(currentScope()), currentScope(), op);
     }
+    const tensors = inputs.map((id) => this.tensor(id, op));
     // tfjs also casts what is float32 already, or bf16 that it takes for float32.
-    if (op === "Cast" && isFloat(this.tensor(inputs[0]!, op).dtype) && isToFloat(attributes)) {
-      return [this.metadata(this.cast(inputs[0]!, DataType.FLOAT))];
+    if (op === "Cast" && isFloat(tensors[0]!.dtype) && isToFloat(attributes)) {
+      return [this.metadata(this.register(this.wide(tensors[0]!)))];
     }
-    const columnSum = this.columnSum(op, inputs);
-    if (columnSum !== undefined) return [this.metadata(columnSum)];
-    const [ids, typed] = this.autocast(op, attributes, inputs);
-    return this.addNode(op, typed, ids, outputCount).map((id) => this.metadata(id));
+    const cast = this.autocast(op, attributes, tensors);
+    const added = this.node(op, cast.attributes, cast.inputs, outputCount, cast.demand);
+    this.recordNode(op, attributes, outputsOf(tensors), outputsOf(added));
+    return added.map((tensor) => this.metadata(this.register(tensor)));
   }
 
   /** Adds a node as given, without autocast, and registers its outputs. */
@@ -135,29 +143,17 @@ export class GraphBinding implements Binding {
     ids: readonly number[],
     outputCount: number,
   ): number[] {
-    const tensors = ids.map((id) => this.tensor(id, op));
-    const name = this.nodeName(op);
-    const inputs = tensors.map((t) => t.output);
-    const node = this.graph.add({ op, name, inputs: groupInputs(op, inputs), attributes });
-    const outputs = Array.from({ length: outputCount }, (_, index) => ({ oper: node, index }));
-    this.recordNode(op, attributes, inputs, outputs);
-    return outputs.map((output) => {
-      const dtype = this.graph.dtypeOf(output);
-      const shape = this.graph.shapeOf(output);
-      if (!shape || shape.some((size) => size < 0)) {
-        throw errors.dynamicShape(pluginOf(currentScope()), currentScope(), op);
-      }
-      if (isFloat(dtype)) {
-        this.floats.push({ name, op, scope: currentScope(), gradientOf: differentiated(), output, dtype });
-      }
-      return this.register({ output, dtype, shape });
-    });
+    const inputs = ids.map((id) => this.tensor(id, op));
+    const added = this.node(op, attributes, inputs, outputCount);
+    this.recordNode(op, attributes, outputsOf(inputs), outputsOf(added));
+    return added.map((tensor) => this.register(tensor));
   }
 
-  /** Registers a node made outside tfjs (a placeholder, a variable read) as a tensor. */
+  /** Registers a node of the program made outside tfjs (a placeholder, a variable read) as a tensor. */
   adopt(output: NodeOutput, shape: readonly number[], source: string): number {
+    const frame = this.program;
     this.record(source, shape.join(), output);
-    return this.register({ output, dtype: this.graph.dtypeOf(output), shape });
+    return this.register({ output, dtype: frame.graph.dtypeOf(output), shape, frame });
   }
 
   /** Makes a node part of what the frozen check compares. Other outputs than traced ones need an origin. */
@@ -167,9 +163,8 @@ export class GraphBinding implements Binding {
     inputs: readonly NodeOutput[],
     outputs: readonly NodeOutput[],
   ): void {
-    const from = inputs.map((input) => `${this.origins.get(outputKey(input))}:${input.index}`);
-    const described = attributes.map((a) => `${a.name}=${String(a.value)}`);
-    this.record(op, `${from.join()}|${described.join()}`, ...outputs);
+    const from = inputs.map((input) => this.origins.get(outputKey(input)));
+    this.record(op, `${from.join()}|${describeAttributes(attributes)}`, ...outputs);
   }
 
   /** Names an output that no record makes, such as a variable's handle. */
@@ -179,7 +174,7 @@ export class GraphBinding implements Binding {
 
   /** The traced tensor behind an id, in float32 where it is bf16. */
   float32(id: number): TracedTensor {
-    return this.tensor(this.cast(id, DataType.FLOAT), "Cast");
+    return this.wide(this.tensor(id, "Cast"));
   }
 
   metadata(id: number): TensorMetadata {
@@ -195,10 +190,100 @@ export class GraphBinding implements Binding {
     return `${this.prefix}/${scope}/${op.replace(/^_/, "")}_${this.nextNode++}`;
   }
 
+  /**
+   * Traces `compute` into a function that XLA compiles, called as one node; as it is where that is not worth it.
+   * Only what `results` picks of its value may be used afterwards. A result that the learned trace saw go into
+   * matrix products alone comes in bf16.
+   */
+  fuse<R>(name: string, compute: () => R, results: (value: R) => readonly number[]): R {
+    const [recorded, floats] = [this.records.length, this.floats.length];
+    const body = new FunctionBody(new Graph(this.program.graph.api));
+    this.frame = body;
+    try {
+      const value = compute();
+      if (body.largest >= FUSED_ELEMENTS) {
+        this.call(name, body, results(value));
+        return value;
+      }
+    } finally {
+      this.frame = this.program;
+      body.graph.delete();
+    }
+    this.records.length = recorded;
+    this.floats.length = floats;
+    return compute();
+  }
+
+  private call(name: string, body: FunctionBody, ids: readonly number[]): void {
+    const learned = this.learned[this.demands.length];
+    const own = new Map<string, number[]>();
+    for (const id of ids) {
+      const { frame, output } = this.tensors.get(id)!;
+      if (frame === body) own.set(outputKey(output), [...(own.get(outputKey(output)) ?? []), id]);
+    }
+    const results = [...own.values()].map((same, i) => {
+      const tensor = this.tensors.get(same[0]!)!;
+      const narrow = learned?.[i]?.narrow && !learned[i].wide;
+      return { same, tensor, result: narrow ? this.cast(tensor, DataType.BFLOAT16) : tensor };
+    });
+    const outputs = results.map(({ result }) => result.output);
+    const parameters = [...body.parameters.values()];
+    const op = `${name}_${body.digest(outputs)}`;
+    const { graph } = this.program;
+    if (!graph.functions.has(op))
+      graph.define(
+        op,
+        body.graph,
+        parameters.map(({ inner }) => inner.output),
+        outputs,
+      );
+    this.frame = this.program;
+    const oper = graph.add({
+      op,
+      name: this.nodeName(name),
+      inputs: parameters.map(({ outer }) => outer.output),
+      attributes: [attr.bool("_XlaMustCompile", true)],
+    });
+    const demands = results.map(({ same, tensor, result: { dtype, shape } }, index) => {
+      const demand = { narrow: false, wide: false };
+      const output = { oper, index };
+      this.origins.set(outputKey(output), this.origins.get(outputKey(tensor.output))!);
+      for (const id of same) this.tensors.set(id, { output, dtype, shape, frame: this.program, demand });
+      return demand;
+    });
+    this.demands.push(demands);
+  }
+
+  /** The tensor in the current frame. */
   private tensor(id: number, op: string): TracedTensor {
     const tensor = this.tensors.get(id);
     if (!tensor) throw errors.foreignTensor(pluginOf(currentScope()), currentScope(), op);
-    return tensor;
+    const { frame } = this;
+    if (tensor.frame === frame) return tensor;
+    if (tensor.frame !== this.program || !(frame instanceof FunctionBody)) {
+      throw errors.fusedLeak(pluginOf(currentScope()), currentScope(), op);
+    }
+    return tensor.constant ? this.sameConstant(tensor) : this.parameter(frame, tensor);
+  }
+
+  private parameter(body: FunctionBody, outer: TracedTensor): TracedTensor {
+    const key = outputKey(outer.output);
+    const known = body.parameters.get(key);
+    if (known) return known.inner;
+    const { dtype, shape } = outer;
+    const attributes = [attr.type("dtype", dtype), attr.shape("shape", shape)];
+    const oper = body.graph.add({ op: "Placeholder", name: this.nodeName("Placeholder"), attributes });
+    const output = { oper, index: 0 };
+    body.added("Placeholder", describeAttributes(attributes), [], [output]);
+    this.origins.set(outputKey(output), this.origins.get(key)!);
+    body.largest = Math.max(body.largest, elements(shape));
+    const inner: TracedTensor = { output, dtype, shape, frame: body };
+    body.parameters.set(key, { outer, inner });
+    return inner;
+  }
+
+  private sameConstant({ dtype, shape, constant }: TracedTensor): TracedTensor {
+    return this.tensors.get(this.createTensor([...shape], dtype, constant!))!;
   }
 
   private register(tensor: TracedTensor): number {
@@ -208,8 +293,38 @@ export class GraphBinding implements Binding {
   }
 
   private record(op: string, signature: string, ...outputs: readonly NodeOutput[]): void {
-    for (const output of outputs) this.origins.set(outputKey(output), this.records.length);
+    for (const output of outputs) {
+      this.origins.set(outputKey(output), `${this.records.length}:${output.index}`);
+    }
     this.records.push({ scope: currentScope(), op, signature });
+  }
+
+  /** Adds a node to the frame without a record. */
+  private node(
+    op: string,
+    attributes: readonly OpAttribute[],
+    tensors: readonly TracedTensor[],
+    outputCount: number,
+    demand?: Demand,
+  ): TracedTensor[] {
+    const { frame } = this;
+    const name = this.nodeName(op);
+    const inputs = outputsOf(tensors);
+    const oper = frame.graph.add({ op, name, inputs: groupInputs(op, inputs), attributes });
+    const outputs = Array.from({ length: outputCount }, (_, index) => ({ oper, index }));
+    frame.added(op, describeAttributes(attributes), inputs, outputs);
+    return outputs.map((output) => {
+      const dtype = frame.graph.dtypeOf(output);
+      const shape = frame.graph.shapeOf(output);
+      if (!shape || shape.some((size) => size < 0)) {
+        throw errors.dynamicShape(pluginOf(currentScope()), currentScope(), op);
+      }
+      if (isFloat(dtype)) {
+        this.floats.push({ name, op, scope: currentScope(), gradientOf: differentiated(), output, dtype });
+      }
+      if (frame instanceof FunctionBody) frame.largest = Math.max(frame.largest, elements(shape));
+      return { output, dtype, shape, frame, demand };
+    });
   }
 
   private fill(shape: readonly number[], dtype: number, values: HostArray): number {
@@ -223,14 +338,22 @@ export class GraphBinding implements Binding {
     )[0]!;
   }
 
-  private cast(id: number, to: number): number {
-    const { dtype: from, output } = this.tensor(id, "Cast");
-    if (from === to || !isFloat(from)) return id;
+  /** In float32, because something reads it so. */
+  private wide(tensor: TracedTensor): TracedTensor {
+    if (tensor.demand) tensor.demand.wide = true;
+    return this.cast(tensor, DataType.FLOAT);
+  }
+
+  /** Casts are no records: where they are depends on what was learned, not on the code that is traced. */
+  private cast(tensor: TracedTensor, to: number): TracedTensor {
+    const { dtype: from, output } = tensor;
+    if (from === to || !isFloat(from)) return tensor;
     const key = `${outputKey(output)}|${to}`;
-    let cast = this.casts.get(key);
+    let cast = this.frame.casts.get(key);
     if (cast === undefined) {
-      cast = this.addNode("Cast", [attr.type("SrcT", from), attr.type("DstT", to)], [id], 1)[0]!;
-      this.casts.set(key, cast);
+      cast = this.node("Cast", [attr.type("SrcT", from), attr.type("DstT", to)], [tensor], 1)[0]!;
+      this.origins.set(outputKey(cast.output), this.origins.get(outputKey(output))!);
+      this.frame.casts.set(key, cast);
     }
     return cast;
   }
@@ -238,48 +361,38 @@ export class GraphBinding implements Binding {
   private autocast(
     op: string,
     attributes: readonly OpAttribute[],
-    ids: readonly number[],
-  ): [readonly number[], readonly OpAttribute[]] {
-    const inputs = ids.map((id) => this.tensor(id, op));
+    inputs: readonly TracedTensor[],
+  ): Autocast {
     if (op === "Cast") {
-      const source = inputs[0]!.dtype;
-      return [ids, attributes.map((a) => (a.name === "SrcT" ? { ...a, value: source } : a))];
+      const { dtype: source, demand } = inputs[0]!;
+      if (demand) demand.wide = true;
+      return {
+        inputs,
+        attributes: attributes.map((a) => (a.name === "SrcT" ? { ...a, value: source } : a)),
+      };
     }
     const type = computeType(
       op,
       inputs.map((t) => ({ dtype: t.dtype, isScalarConstant: t.constant?.length === 1 })),
       this.precision,
     );
-    if (type === undefined) return [ids, attributes];
+    const moved = movesValues(op) ? inputs[0]!.demand : undefined;
+    for (const { demand } of inputs) {
+      if (!demand || demand === moved) continue;
+      demand[type === DataType.BFLOAT16 ? "narrow" : "wide"] = true;
+    }
+    if (type === undefined) return { inputs, attributes, demand: moved };
     const retyped = attributes.map((a) =>
       (a.name === "T" || a.name === "Tparams") && a.value === DataType.FLOAT ? { ...a, value: type } : a,
     );
-    return [ids.map((id) => this.cast(id, type)), retyped];
+    return { inputs: inputs.map((t) => this.cast(t, type)), attributes: retyped, demand: moved };
   }
+}
 
-  /** Sums the rows of a bf16 matrix (a bias gradient) as a product with ones: float32 inside, several times faster. */
-  private columnSum(op: string, ids: readonly number[]): number | undefined {
-    if (op !== "Sum" || isFloat32Island()) return undefined;
-    const [x, axes] = ids.map((id) => this.tensor(id, op));
-    if (x!.dtype !== DataType.BFLOAT16 || x!.shape.length !== 2) return undefined;
-    if (axes!.constant?.length !== 1 || axes!.constant[0] !== 0) return undefined;
-    const [rows, columns] = x!.shape as [number, number];
-    const key = String(rows);
-    let ones = this.ones.get(key);
-    if (ones === undefined) {
-      ones = this.cast(this.fill([1, rows], DataType.FLOAT, Float32Array.of(1)), DataType.BFLOAT16);
-      this.ones.set(key, ones);
-    }
-    const attributes = [
-      attr.type("T", DataType.BFLOAT16),
-      attr.bool("transpose_a", false),
-      attr.bool("transpose_b", false),
-    ];
-    const sums = this.addNode("MatMul", attributes, [ones, ids[0]!], 1)[0]!;
-    const shape = this.createTensor([1], DataType.INT32, Int32Array.of(columns));
-    const reshape = [attr.type("T", DataType.FLOAT), attr.type("Tshape", DataType.INT32)];
-    return this.addNode("Reshape", reshape, [this.cast(sums, DataType.FLOAT), shape], 1)[0]!;
-  }
+interface Autocast {
+  readonly inputs: readonly TracedTensor[];
+  readonly attributes: readonly OpAttribute[];
+  readonly demand?: Demand;
 }
 
 const isFloat = (dtype: number): boolean => dtype === DataType.FLOAT || dtype === DataType.BFLOAT16;
@@ -287,9 +400,12 @@ const isFloat = (dtype: number): boolean => dtype === DataType.FLOAT || dtype ==
 const isToFloat = (attributes: readonly OpAttribute[]): boolean =>
   attributes.some(({ name, value }) => name === "DstT" && value === DataType.FLOAT);
 
-function outputKey(output: NodeOutput): string {
-  return `${output.oper}:${output.index}`;
-}
+const elements = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
+
+const outputsOf = (tensors: readonly TracedTensor[]): NodeOutput[] => tensors.map(({ output }) => output);
+
+const describeAttributes = (attributes: readonly OpAttribute[]): string =>
+  attributes.map(({ name, value }) => `${name}=${String(value)}`).join();
 
 function isUniform(values: HostArray): boolean {
   for (let i = 1; i < values.length; i++) if (!Object.is(values[i], values[0])) return false;

@@ -9,6 +9,7 @@ import type {
   EngineDescription,
   Feeds,
   InputType,
+  Jit,
   NonFinite,
   Precision,
   Program,
@@ -21,6 +22,7 @@ import { GraphBinding, type FloatNode, type TraceRecord } from "./graph-binding.
 import { GraphTracer, type GraphVariable } from "./graph-tracer.ts";
 import { Graph } from "./graph.ts";
 import { encodeConfig, type ConfigProto, type NodeTiming } from "./protos.ts";
+import { fusingWith, tensorsIn, type Fuser } from "../math/fused.ts";
 import { runFailure } from "./run-failure.ts";
 import { Session, type FeedSlot, type PreparedRun } from "./session.ts";
 import { keepTapeScopes } from "./tape-scopes.ts";
@@ -29,7 +31,7 @@ export interface GraphEngineOptions {
   readonly api: CApi;
   readonly precision: Precision;
   readonly device: "cpu" | "gpu";
-  readonly jit: "off" | "xla";
+  readonly jit: Jit;
   readonly config: ConfigProto;
 }
 
@@ -40,7 +42,7 @@ class GraphProgram implements Program {
   readonly name: string;
   readonly session: Session;
   readonly trace: Trace;
-  readonly records: readonly TraceRecord[];
+  readonly captured: Captured;
   readonly inputs: Inputs;
   readonly variables: readonly Variable[];
   private readonly outputs: readonly string[];
@@ -60,7 +62,7 @@ class GraphProgram implements Program {
     this.trace = trace;
     this.variables = captured.variables;
     this.ready = ready;
-    this.records = captured.records;
+    this.captured = captured;
     this.inputs = captured.inputs;
     this.outputs = captured.outputs.map((o) => o.name);
     this.prepared = session.prepare(
@@ -104,7 +106,11 @@ interface Captured {
   readonly outputs: readonly { readonly name: string; readonly output: NodeOutput }[];
   readonly targets: readonly Pointer[];
   readonly floats: readonly FloatNode[];
+  readonly demands: Demands;
 }
+
+/** How the results of fused functions are read: what one trace learns for the next. */
+type Demands = GraphBinding["demands"];
 
 export class GraphEngine implements Engine {
   readonly description: EngineDescription;
@@ -184,21 +190,17 @@ export class GraphEngine implements Engine {
     let unique = name;
     for (let n = 2; this.programNames.has(unique); n++) unique = `${name}-${n}`;
     this.programNames.add(unique);
-    const captured = this.capture(this.graph, unique, trace, (v) => this.own(v));
-    const program = new GraphProgram(unique, trace, captured, this.session, this.ready);
-    this.verify(program);
-    return program;
+    const rehearsed = this.rehearse(unique, trace);
+    const captured = this.capture(this.graph, unique, trace, (v) => this.own(v), {
+      learned: rehearsed.demands,
+    });
+    compareTraces(captured.records, rehearsed.records);
+    return new GraphProgram(unique, trace, captured, this.session, this.ready);
   }
 
   verify(program: Program): void {
-    const { name, trace, records } = this.ownProgram(program);
-    const scratch = new Graph(this.options.api);
-    try {
-      const { records: again } = this.capture(scratch, name, trace, scratchVariables(scratch));
-      compareTraces(records, again);
-    } finally {
-      this.options.api.TF_DeleteGraph(scratch.pointer);
-    }
+    const { name, trace, captured } = this.ownProgram(program);
+    compareTraces(captured.records, this.rehearse(name, trace).records);
   }
 
   async firstNonFinite(program: Program, feeds: Feeds): Promise<NonFinite | undefined> {
@@ -221,7 +223,17 @@ export class GraphEngine implements Engine {
 
   close(): void {
     this.session.close();
-    this.options.api.TF_DeleteGraph(this.graph.pointer);
+    this.graph.delete();
+  }
+
+  /** Captures into a graph that is thrown away. */
+  private rehearse(name: string, trace: Trace): Captured {
+    const scratch = new Graph(this.options.api);
+    try {
+      return this.capture(scratch, name, trace, scratchVariables(scratch));
+    } finally {
+      scratch.delete();
+    }
   }
 
   private capture(
@@ -229,14 +241,19 @@ export class GraphEngine implements Engine {
     name: string,
     trace: Trace,
     resolve: (v: Variable) => GraphVariable,
-    writes = true,
+    { check = false, learned }: { check?: boolean; learned?: Demands } = {},
   ): Captured {
-    const binding = new GraphBinding(graph, name, this.options.precision);
+    const binding = new GraphBinding(graph, name, this.options.precision, learned);
     return tracing(binding, (backend) => {
-      const tracer = new GraphTracer(graph, binding, backend, resolve, writes);
+      const tracer = new GraphTracer(graph, binding, backend, resolve, !check);
+      const fuse: Fuser = (piece, compute) =>
+        binding.fuse(piece, compute, (value) => backend.getInputTensorIds(tensorsIn(value)));
+      const traced = () => withScope("core", () => namingOps(() => keepTapeScopes(() => trace(tracer))));
       try {
-        withScope("core", () => namingOps(() => keepTapeScopes(() => trace(tracer))));
-        return { ...tracer.finish(), records: binding.records, floats: binding.floats };
+        if (check || this.options.jit !== "fused") traced();
+        else fusingWith(fuse, traced);
+        const { records, floats, demands } = binding;
+        return { ...tracer.finish(), records, floats, demands };
       } finally {
         tracer.dispose();
       }
@@ -248,7 +265,9 @@ export class GraphEngine implements Engine {
     let check = this.checks.get(program);
     if (!check) {
       const name = `${program.name}.check`;
-      const { inputs, floats } = this.capture(this.graph, name, program.trace, (v) => this.own(v), false);
+      const { inputs, floats } = this.capture(this.graph, name, program.trace, (v) => this.own(v), {
+        check: true,
+      });
       const finite = floats.map((node, i) => addFiniteCheck(this.graph, `${name}/finite_${i}`, node));
       check = { inputs, floats, run: this.session.prepare(inputs, finite, []) };
       this.checks.set(program, check);

@@ -2,6 +2,7 @@
 import {
   allocateTensor,
   AttrKind,
+  checkStatus,
   shapeBytes,
   TensorFlowError,
   withStatus,
@@ -24,6 +25,8 @@ export interface NodeSpec {
 export class Graph {
   readonly api: CApi;
   readonly pointer: Pointer;
+  /** Names of the functions defined so far. */
+  readonly functions = new Set<string>();
   nodeCount = 0;
 
   constructor(api: CApi) {
@@ -71,6 +74,25 @@ export class Graph {
       api.TF_GraphGetTensorShape(pointer, output, Buffer.from(dims.buffer), rank, status);
       return Array.from(dims.subarray(0, rank), Number);
     });
+  }
+
+  /** Makes `body` a function of this graph, which becomes an op of that name. */
+  define(name: string, body: Graph, inputs: readonly NodeOutput[], outputs: readonly NodeOutput[]): void {
+    const { api } = this;
+    const all = -1;
+    withStatus(api, (status) => {
+      const definition = api.TF_GraphToFunction(
+        body.pointer, name, 0, all, null, inputs.length, inputs, outputs.length, outputs, null, null, null, status,
+      ) as Pointer; // prettier-ignore
+      checkStatus(api, status);
+      api.TF_GraphCopyFunction(this.pointer, definition, null, status);
+      api.TF_DeleteFunction(definition);
+    });
+    this.functions.add(name);
+  }
+
+  delete(): void {
+    this.api.TF_DeleteGraph(this.pointer);
   }
 
   private setAttribute(description: Pointer, { name, type, value }: OpAttribute): void {

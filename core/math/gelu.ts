@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { float32 } from "./ambient.ts";
+import { fused } from "./fused.ts";
 import { withGradient } from "./with-gradient.ts";
 
 /**
@@ -9,17 +10,17 @@ import { withGradient } from "./with-gradient.ts";
  *     dx = dy (P(x) + x p(x)),   p(x) = exp(-x^2 / 2) / sqrt(2 pi)
  */
 export function gelu<T extends tf.Tensor>(x: T): T {
+  const cdf = (x: tf.Tensor): tf.Tensor => tf.mul(tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1), 0.5);
   return float32(() =>
     withGradient(
       [x],
-      () => {
-        const cdf: tf.Tensor = tf.mul(tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1), 0.5);
-        return { value: tf.mul(x, cdf) as T, saved: [x, cdf] };
-      },
-      (dy, [x, cdf]) => {
-        const density = tf.mul(tf.exp(tf.mul(tf.square(x), -0.5)), 1 / Math.sqrt(2 * Math.PI));
-        return [tf.mul(dy, tf.add(cdf, tf.mul(x, density)))];
-      },
+      () => ({ value: fused("gelu", () => tf.mul(x, cdf(x)) as T), saved: [x] }),
+      (dy, [x]) => [
+        fused("geluGrad", () => {
+          const density = tf.mul(tf.exp(tf.mul(tf.square(x), -0.5)), 1 / Math.sqrt(2 * Math.PI));
+          return tf.mul(dy, tf.add(cdf(x), tf.mul(x, density)));
+        }),
+      ],
     ),
   );
 }

@@ -22,6 +22,11 @@ export function linear(x: tf.Tensor2D, weight: tf.Tensor, bias?: tf.Tensor): tf.
       ]);
       return { value: value as tf.Tensor2D, saved: [x, weight] };
     },
-    (dy, [x, weight]) => [tf.matMul(dy, weight), tf.matMul(dy, x, true), tf.sum(dy, 0)],
+    (dy, [x, weight]) => [tf.matMul(dy, weight), tf.matMul(dy, x, true), sumOfRows(dy)],
   );
+}
+
+/** [R, O] to [O], as a product with ones: in the type of products, and several times faster than a sum. */
+function sumOfRows(x: tf.Tensor): tf.Tensor {
+  return tf.reshape(tf.matMul(tf.ones([1, x.shape[0]!]), x), [x.shape[1]!]);
 }
