@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { float32 } from "./ambient.ts";
+import { fused } from "./fused.ts";
 import { withGradient } from "./with-gradient.ts";
 
 /**
@@ -19,21 +20,27 @@ export function layerNorm(x: tf.Tensor2D, gamma: tf.Tensor, beta: tf.Tensor, eps
     withGradient(
       [x, gamma, beta],
       () => {
-        const centered = tf.sub(x, tf.mean(x, 1, true));
-        const inverseStd = tf.rsqrt(tf.add(tf.mean(tf.square(centered), 1, true), epsilon)); // [R, 1]
-        const normalised = tf.mul(centered, inverseStd);
-        const value = tf.add(tf.mul(normalised, gamma), beta) as tf.Tensor2D;
-        return { value, saved: [normalised, inverseStd, gamma] };
+        const { value, saved } = fused("layerNorm", () => {
+          const centered = tf.sub(x, tf.mean(x, 1, true));
+          const inverseStd = tf.rsqrt(tf.add(tf.mean(tf.square(centered), 1, true), epsilon)); // [R, 1]
+          const normalised = tf.mul(centered, inverseStd);
+          return {
+            value: tf.add(tf.mul(normalised, gamma), beta) as tf.Tensor2D,
+            saved: [normalised, inverseStd] as const,
+          };
+        });
+        return { value, saved: [...saved, gamma] };
       },
-      (dy, [normalised, inverseStd, gamma]) => {
-        const g = tf.mul(dy, gamma);
-        const along = tf.mul(normalised, tf.mean(tf.mul(g, normalised), 1, true));
-        return [
-          tf.mul(tf.sub(tf.sub(g, tf.mean(g, 1, true)), along), inverseStd),
-          tf.sum(tf.mul(dy, normalised), 0),
-          tf.sum(dy, 0),
-        ];
-      },
+      (dy, [normalised, inverseStd, gamma]) =>
+        fused("layerNormGrad", () => {
+          const g = tf.mul(dy, gamma);
+          const along = tf.mul(normalised, tf.mean(tf.mul(g, normalised), 1, true));
+          return [
+            tf.mul(tf.sub(tf.sub(g, tf.mean(g, 1, true)), along), inverseStd),
+            tf.sum(tf.mul(dy, normalised), 0),
+            tf.sum(dy, 0),
+          ];
+        }),
     ),
   );
 }
