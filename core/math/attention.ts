@@ -1,4 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
+import { float32 } from "./ambient.ts";
+import { fused } from "./fused.ts";
 import { withGradient } from "./with-gradient.ts";
 
 /** A block of rows: `batch` sequences of `tokens` tokens. */
@@ -14,7 +16,7 @@ export interface AttentionSegment {
  * after the other, and each sequence attends to itself. With d = D / heads, per sequence and head:
  *
  *     A = softmax(q k^T / sqrt d),   o = A v
- *     dv = A^T do,   dA = do v^T,   dS = A (dA - rowsum(do o)),   dq = dS k / sqrt d,   dk = dS^T q / sqrt d
+ *     dv = A^T do,   dA = do v^T,   dS = A (dA - rowsum(dA A)) / sqrt d,   dq = dS k,   dk = dS^T q
  *
  * @param qkv [R, 3 D]: q, k and v beside each other, each head by head; R = sum of batch * tokens
  * @returns [sum of batch * tokens, or of batch where queries is "cls", D]
@@ -38,7 +40,7 @@ export function attention(
     () => {
       const parts = unpack(qkv, sizes);
       const results = shapes.map((shape, i) => attend(parts[i]!, shape));
-      const saved = results.flatMap(({ weights, q, k, v, output }) => [weights, q, k, v, output]);
+      const saved = results.flatMap(({ weights, q, k, v }) => [weights, q, k, v]);
       return { value: pack(results.map(({ output }) => output)), saved };
     },
     (dy, saved) => {
@@ -47,8 +49,8 @@ export function attention(
         shapes.map((shape) => shape.batch * queriesOf(shape)),
       );
       const gradients = shapes.map((shape, i) => {
-        const [weights, q, k, v, output] = saved.slice(5 * i, 5 * i + 5) as FiveTensors;
-        return attendGradient(parts[i]!, shape, { weights, q, k, v, output });
+        const [weights, q, k, v] = saved.slice(4 * i, 4 * i + 4) as FourTensors;
+        return attendGradient(parts[i]!, shape, { weights, q, k, v });
       });
       return [pack(gradients)];
     },
@@ -76,7 +78,7 @@ export function firstTokenAttention(
   return tf.reshape(weights, [batch, heads, tokens]);
 }
 
-type FiveTensors = [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor2D];
+type FourTensors = [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor];
 
 interface SegmentShape extends AttentionSegment {
   readonly heads: number;
@@ -86,23 +88,22 @@ interface SegmentShape extends AttentionSegment {
 /** What the gradient needs. */
 interface Attended {
   readonly weights: tf.Tensor; // [B, h, Q, N]
-  readonly q: tf.Tensor; // [B, h, Q, d], already divided by sqrt d
+  readonly q: tf.Tensor; // [B, h, Q, d]
   readonly k: tf.Tensor; // [B, h, N, d]
   readonly v: tf.Tensor; // [B, h, N, d]
-  readonly output: tf.Tensor2D; // [B Q, D]
 }
 
 const queriesOf = ({ queries, tokens }: AttentionSegment) => (queries === "cls" ? 1 : tokens);
 
-/** One segment: its rows [B N, 3 D] to what the gradient needs, the output among it. */
-function attend(rows: tf.Tensor2D, shape: SegmentShape): Attended {
+/** One segment: its rows [B N, 3 D] to the output [B Q, D], and what the gradient needs. */
+function attend(rows: tf.Tensor2D, shape: SegmentShape): Attended & { readonly output: tf.Tensor2D } {
   const { batch, tokens, heads, headDim } = shape;
   const queries = queriesOf(shape);
   const split = tf.transpose(tf.reshape(rows, [batch, tokens, 3, heads, headDim]), [2, 0, 3, 1, 4]);
   const [allQ, k, v] = tf.unstack(split) as [tf.Tensor, tf.Tensor, tf.Tensor];
-  const wantedQ = queries === tokens ? allQ : tf.slice(allQ, [0, 0, 0, 0], [batch, heads, queries, headDim]);
-  const q = tf.mul(wantedQ, headDim ** -0.5);
-  const weights = tf.softmax(tf.matMul(q, k, false, true));
+  const q = queries === tokens ? allQ : tf.slice(allQ, [0, 0, 0, 0], [batch, heads, queries, headDim]);
+  const scores = tf.matMul(q, k, false, true); // [B, h, Q, N]
+  const weights = float32(() => fused("softmax", () => softmax(tf.mul(scores, headDim ** -0.5))));
   const merged = tf.transpose(tf.matMul(weights, v), [0, 2, 1, 3]); // [B, Q, h, d]
   const output = tf.reshape(merged, [batch * queries, heads * headDim]) as tf.Tensor2D;
   return { weights, q, k, v, output };
@@ -112,20 +113,27 @@ function attend(rows: tf.Tensor2D, shape: SegmentShape): Attended {
 function attendGradient(dy: tf.Tensor2D, shape: SegmentShape, saved: Attended): tf.Tensor2D {
   const { batch, tokens, heads, headDim } = shape;
   const queries = queriesOf(shape);
-  const { weights, q, k, v, output } = saved;
-  const byHead = (x: tf.Tensor, last: number) =>
-    tf.transpose(tf.reshape(x, [batch, queries, heads, last]), [0, 2, 1, 3]);
-  const dOutput = byHead(dy, headDim); // [B, h, Q, d]
-  // rowsum(do o) as a product with ones: a mixed-precision engine then keeps dA - rowsum in the products' type.
-  const dot = tf.matMul(tf.reshape(tf.mul(dy, output), [-1, headDim]), tf.ones([headDim, 1]));
+  const { weights, q, k, v } = saved;
+  const dOutput = tf.transpose(tf.reshape(dy, [batch, queries, heads, headDim]), [0, 2, 1, 3]); // [B, h, Q, d]
   const dWeights = tf.matMul(dOutput, v, false, true);
-  const dScores = tf.mul(weights, tf.sub(dWeights, byHead(dot, 1))); // [B, h, Q, N]
-  const dWantedQ = tf.mul(tf.matMul(dScores, k), headDim ** -0.5);
+  const dScores = float32(() =>
+    fused("softmaxGrad", () => {
+      const along = tf.sum(tf.mul(dWeights, weights), -1, true);
+      return tf.mul(tf.mul(weights, tf.sub(dWeights, along)), headDim ** -0.5);
+    }),
+  ); // [B, h, Q, N]
+  const dWantedQ = tf.matMul(dScores, k);
   const dQ = queries === tokens ? dWantedQ : tf.pad(dWantedQ, [[0, 0], [0, 0], [0, tokens - queries], [0, 0]]); // prettier-ignore
   const dK = tf.matMul(dScores, q, true);
   const dV = tf.matMul(weights, dOutput, true);
   const merged = tf.transpose(tf.stack([dQ, dK, dV]), [1, 3, 0, 2, 4]); // [B, N, 3, h, d]
   return tf.reshape(merged, [batch * tokens, 3 * heads * headDim]);
+}
+
+/** Of the last axis. */
+function softmax(x: tf.Tensor): tf.Tensor {
+  const exponentials = tf.exp(tf.sub(x, tf.max(x, -1, true)));
+  return tf.div(exponentials, tf.sum(exponentials, -1, true));
 }
 
 function unpack(rows: tf.Tensor2D, sizes: number[]): tf.Tensor2D[] {

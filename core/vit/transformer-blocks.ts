@@ -11,6 +11,7 @@ import { attention, firstTokenAttention } from "../math/attention.ts";
 import { gelu } from "../math/gelu.ts";
 import { layerNorm } from "../math/layer-norm.ts";
 import { linear } from "../math/linear.ts";
+import { residual } from "../math/residual.ts";
 import type { Initializer, Parameters, ParameterSpec } from "../parameters.ts";
 
 /** Sizes of a stack of blocks. */
@@ -137,10 +138,8 @@ export class TransformerBlocks {
     keep: KeepColumns,
   ) {
     const param = (name: string) => p(`blocks.${i}.${name}`);
-    const residual = (x: tf.Tensor2D, branch: tf.Tensor2D, scale: string, multiplier?: tf.Tensor) => {
-      const scaled = this.config.layerScale === undefined ? branch : tf.mul(branch, param(scale));
-      return tf.add(x, multiplier ? tf.mul(scaled, multiplier) : scaled) as tf.Tensor2D;
-    };
+    const scaled = (branch: tf.Tensor2D, scale: string): tf.Tensor2D =>
+      this.config.layerScale === undefined ? branch : tf.mul(branch, param(scale));
 
     let y = this.qkv(p, i, rows);
     const segments = input.map(({ batch, tokens }, s) => ({
@@ -150,12 +149,12 @@ export class TransformerBlocks {
     }));
     y = attention(y, this.config.numHeads, segments);
     y = linear(y, param("attn.proj.weight"), param("attn.proj.bias"));
-    const x = residual(firstTokens(rows, input, output), y, "ls1.gamma", keep(2 * i));
+    const x = residual(firstTokens(rows, input, output), scaled(y, "ls1.gamma"), keep(2 * i));
 
     y = layerNorm(x, param("norm2.weight"), param("norm2.bias"));
     y = gelu(linear(y, param("mlp.fc1.weight"), param("mlp.fc1.bias"))); // [rows, mlpRatio D]
     y = linear(y, param("mlp.fc2.weight"), param("mlp.fc2.bias"));
-    return residual(x, y, "ls2.gamma", keep(2 * i + 1));
+    return residual(x, scaled(y, "ls2.gamma"), keep(2 * i + 1));
   }
 
   /** [rows, D] to the queries, keys and values of block i, [rows, 3 D]. */
