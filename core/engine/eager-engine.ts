@@ -183,7 +183,8 @@ class EagerTracer implements Tracer {
     this.assign(variable, tf.sub(old, tf.mul(rate, tf.sub(old, value))));
   }
 
-  adam({ variable, m, v, gradient, lr, weightDecay, step, beta1, beta2, epsilon }: AdamUpdate): void {
+  adam({ variable, m, v, scale, lr, weightDecay, step, beta1, beta2, epsilon, ...update }: AdamUpdate): void {
+    const gradient = scale ? tf.mul(update.gradient, scale) : update.gradient;
     const weights = this.updated(variable);
     const decayed = weightDecay ? tf.sub(weights, tf.mul(tf.mul(lr, weightDecay), weights)) : weights;
     // 1 - beta as the graph engine's kernel computes it, in float32

@@ -27,6 +27,8 @@ export interface AdamUpdate {
   readonly m: Variable;
   readonly v: Variable;
   readonly gradient: Tensor;
+  /** What the gradient is multiplied by first; absent = 1. */
+  readonly scale?: Scalar;
   readonly lr: Scalar;
   /** Decoupled decay, multiplied by lr; absent = none. */
   readonly weightDecay?: Scalar;

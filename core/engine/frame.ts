@@ -1,7 +1,14 @@
 /** Where traced nodes are added: the program's graph, or the body of a function that is called as one node. */
 import { createHash } from "node:crypto";
+import { attr } from "./binding.ts";
 import type { HostArray, NodeOutput } from "./c-api.ts";
 import { Graph } from "./graph.ts";
+
+/** Fused functions and updates of fewer elements are left as they are: a call costs more than it saves. */
+export const FUSED_ELEMENTS = 16_384;
+
+/** On a call of a function: XLA compiles it. */
+export const mustCompile = attr.bool("_XlaMustCompile", true);
 
 export interface TracedTensor {
   readonly output: NodeOutput;

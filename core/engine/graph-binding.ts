@@ -9,7 +9,15 @@ import { currentScope, pluginOf } from "../scopes.ts";
 import { computeType, movesValues, type Precision } from "./autocast.ts";
 import { asHostArray, attr, bindingConstants } from "./binding.ts";
 import { DataType, type HostArray, type NodeOutput } from "./c-api.ts";
-import { Frame, FunctionBody, outputKey, type Demand, type TracedTensor } from "./frame.ts";
+import {
+  Frame,
+  FunctionBody,
+  FUSED_ELEMENTS,
+  mustCompile,
+  outputKey,
+  type Demand,
+  type TracedTensor,
+} from "./frame.ts";
 import { Graph, groupInputs } from "./graph.ts";
 import type { Binding, OpAttribute, TensorMetadata } from "./kernel-layer.ts";
 import { differentiated } from "./tape-scopes.ts";
@@ -18,8 +26,6 @@ import { differentiated } from "./tape-scopes.ts";
 const UNDECLARED_CONSTANT_BYTES = 1024;
 /** Constants up to this size are shared by value. */
 const CACHED_CONSTANT_BYTES = 256;
-/** Fused functions whose largest tensor has fewer elements stay as they are: a call costs more than it saves. */
-const FUSED_ELEMENTS = 16_384;
 
 /** Ops whose value changes from run to run: TensorFlow's own randomness and queues. Variables are the engine's. */
 const statefulOp = /Random|Multinomial|TruncatedNormal|Dropout|Shuffle|Queue|Iterator|PyFunc|Barrier|Stack/;
@@ -242,7 +248,7 @@ export class GraphBinding implements Binding {
       op,
       name: this.nodeName(name),
       inputs: parameters.map(({ outer }) => outer.output),
-      attributes: [attr.bool("_XlaMustCompile", true)],
+      attributes: [mustCompile],
     });
     const demands = results.map(({ same, tensor, result: { dtype, shape } }, index) => {
       const demand = { narrow: false, wide: false };

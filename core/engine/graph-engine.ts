@@ -245,13 +245,14 @@ export class GraphEngine implements Engine {
   ): Captured {
     const binding = new GraphBinding(graph, name, this.options.precision, learned);
     return tracing(binding, (backend) => {
-      const tracer = new GraphTracer(graph, binding, backend, resolve, !check);
+      const fused = this.options.jit === "fused" && !check;
+      const tracer = new GraphTracer(graph, binding, backend, resolve, { writes: !check, fused });
       const fuse: Fuser = (piece, compute) =>
         binding.fuse(piece, compute, (value) => backend.getInputTensorIds(tensorsIn(value)));
       const traced = () => withScope("core", () => namingOps(() => keepTapeScopes(() => trace(tracer))));
       try {
-        if (check || this.options.jit !== "fused") traced();
-        else fusingWith(fuse, traced);
+        if (fused) fusingWith(fuse, traced);
+        else traced();
         const { records, floats, demands } = binding;
         return { ...tracer.finish(), records, floats, demands };
       } finally {

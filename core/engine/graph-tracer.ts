@@ -4,7 +4,8 @@ import { errors } from "../errors.ts";
 import { attr } from "./binding.ts";
 import { DataType, type NodeOutput, type Pointer } from "./c-api.ts";
 import type { AdamUpdate, InputType, Tracer, Variable } from "./engine.ts";
-import type { TracedTensor } from "./frame.ts";
+import { adamUpdate, blendUpdate, type FusedUpdate } from "./fused-updates.ts";
+import { FUSED_ELEMENTS, mustCompile, type TracedTensor } from "./frame.ts";
 import type { GraphBinding } from "./graph-binding.ts";
 import type { Graph } from "./graph.ts";
 import type { NodeBackend } from "./kernel-layer.ts";
@@ -38,6 +39,7 @@ export class GraphTracer implements Tracer {
   private readonly backend: NodeBackend;
   private readonly resolve: (variable: Variable) => GraphVariable;
   private readonly writes: boolean;
+  private readonly fused: boolean;
   private readonly variables = new Map<string, TracedVariable>();
   private readonly inputs: (FeedSlot & { name: string; type: InputType })[] = [];
   private readonly outputs: { name: string; output: NodeOutput }[] = [];
@@ -46,19 +48,23 @@ export class GraphTracer implements Tracer {
   /** Control edges of the innermost gate. */
   private pivot: readonly Pointer[] = [];
 
-  /** Without `writes` the gated part of the body is left out: the check program only looks. */
+  /**
+   * Without `writes` the gated part of the body is left out: the check program only looks. With `fused`, updates
+   * of large variables are compiled by XLA.
+   */
   constructor(
     graph: Graph,
     binding: GraphBinding,
     backend: NodeBackend,
     resolve: (variable: Variable) => GraphVariable,
-    writes: boolean,
+    { writes, fused }: { writes: boolean; fused: boolean },
   ) {
     this.graph = graph;
     this.binding = binding;
     this.backend = backend;
     this.resolve = resolve;
     this.writes = writes;
+    this.fused = fused;
   }
 
   input(name: string, shape: readonly number[], type: InputType): Tensor {
@@ -113,57 +119,70 @@ export class GraphTracer implements Tracer {
   blend(variable: Variable, value: Tensor, rate: Scalar): void {
     const traced = this.traced(variable);
     if (!this.writes) return;
+    const { handle } = traced.nodes;
+    const control = this.before(traced);
+    if (this.fuses(variable)) {
+      const inputs = [handle, this.value(value), this.value(rate)] as const;
+      this.markWritten(traced, this.update(blendUpdate(variable.shape), inputs, control));
+      return;
+    }
     const distance = this.node("Sub", [this.current(traced), this.value(value)], [T]);
     const attributes = [T, attr.bool("use_locking", false)];
-    const inputs = [traced.nodes.handle, this.value(rate), distance];
-    const node = this.node("ResourceApplyGradientDescent", inputs, attributes, this.before(traced));
+    const inputs = [handle, this.value(rate), distance];
+    const node = this.node("ResourceApplyGradientDescent", inputs, attributes, control);
     this.markWritten(traced, node.oper);
   }
 
-  adam({ variable, m, v, gradient, lr, weightDecay, step, beta1, beta2, epsilon }: AdamUpdate): void {
-    const scalar = (value: number): NodeOutput => {
+  adam(update: AdamUpdate): void {
+    const { variable, m, v, lr, weightDecay, step, scale, beta1, beta2, epsilon } = update;
+    const traced = [this.traced(variable), this.traced(m), this.traced(v)] as const;
+    if (!this.writes) return;
+    const constant = (value: number): NodeOutput => {
       const id = this.binding.createTensor([], DataType.FLOAT, Float32Array.of(value));
       return this.binding.float32(id).output;
     };
     const binary = (op: string, a: NodeOutput, b: NodeOutput): NodeOutput => this.node(op, [a, b], [T]);
-    const [weights, first, second] = [variable, m, v].map((x) => this.traced(x)) as [
-      TracedVariable,
-      TracedVariable,
-      TracedVariable,
-    ];
-    if (!this.writes) return;
+    const sqrt = (x: NodeOutput): NodeOutput => this.node("Sqrt", [x], [T]);
+
     const rate = this.value(lr);
-    const control = [...this.before(weights), ...this.before(first), ...this.before(second)];
-    let after: readonly Pointer[] = control;
-    if (weightDecay) {
-      // p -= lr * weightDecay * p, in place
-      const decay = binary("Mul", rate, this.value(weightDecay));
-      const attributes = [T, attr.bool("use_locking", false)];
-      const inputs = [weights.nodes.handle, decay, this.current(weights)];
-      after = [...control, this.node("ResourceApplyGradientDescent", inputs, attributes, control).oper];
-    }
-    const power1 = binary("Pow", scalar(beta1), this.value(step));
-    const power2 = binary("Pow", scalar(beta2), this.value(step));
+    const gradient = this.value(update.gradient);
+    const decay = weightDecay ? binary("Mul", rate, this.value(weightDecay)) : undefined;
+    const power1 = binary("Pow", constant(beta1), this.value(step));
+    const power2 = binary("Pow", constant(beta2), this.value(step));
     // TensorFlow adds epsilon to the uncorrected sqrt(v); the paper (and PyTorch) to the corrected one.
-    const correction = this.node("Sqrt", [binary("Sub", scalar(1), power2)], [T]);
-    const adam = this.node(
-      "ResourceApplyAdam",
-      [
-        weights.nodes.handle,
-        first.nodes.handle,
-        second.nodes.handle,
-        power1,
-        power2,
-        rate,
-        scalar(beta1),
-        scalar(beta2),
-        binary("Mul", scalar(epsilon), correction),
-        this.value(gradient),
-      ],
-      [T, attr.bool("use_locking", false), attr.bool("use_nesterov", false)],
-      after,
-    );
-    for (const traced of [weights, first, second]) this.markWritten(traced, adam.oper);
+    const correction = sqrt(binary("Sub", constant(1), power2));
+    const uncorrected = binary("Mul", constant(epsilon), correction);
+    const [handle, ...moments] = traced.map(({ nodes }) => nodes.handle);
+    const handles = [handle!, ...moments];
+    const control = traced.flatMap((one) => this.before(one));
+
+    let adam: Pointer;
+    if (this.fuses(variable)) {
+      const corrected = binary(
+        "RealDiv",
+        binary("Mul", rate, correction),
+        binary("Sub", constant(1), power1),
+      );
+      const numbers = [scale ? this.value(scale) : constant(1), decay ?? constant(0), corrected, uncorrected];
+      adam = this.update(
+        adamUpdate(variable.shape, beta1, beta2),
+        [...handles, gradient, ...numbers],
+        control,
+      );
+    } else {
+      const unlocked = attr.bool("use_locking", false);
+      let after: readonly Pointer[] = control;
+      if (decay) {
+        // p -= lr * weightDecay * p, in place
+        const inputs = [handle!, decay, this.current(traced[0])];
+        after = [...control, this.node("ResourceApplyGradientDescent", inputs, [T, unlocked], control).oper];
+      }
+      const scaled = scale ? binary("Mul", gradient, this.value(scale)) : gradient;
+      const numbers = [power1, power2, rate, constant(beta1), constant(beta2), uncorrected];
+      const attributes = [T, unlocked, attr.bool("use_nesterov", false)];
+      adam = this.node("ResourceApplyAdam", [...handles, ...numbers, scaled], attributes, after).oper;
+    }
+    for (const one of traced) this.markWritten(one, adam);
   }
 
   when(condition: Tensor, body: () => void): void {
@@ -255,6 +274,16 @@ export class GraphTracer implements Tracer {
   private traceOf(tensor: Tensor): TracedTensor {
     const [id] = this.backend.getInputTensorIds([tensor]);
     return this.binding.float32(id!);
+  }
+
+  /** Whether updates of a variable are compiled: one pass over memory, and in place. */
+  private fuses(variable: Variable): boolean {
+    return this.fused && variable.size >= FUSED_ELEMENTS;
+  }
+
+  private update({ name, define }: FusedUpdate, inputs: readonly NodeOutput[], control: readonly Pointer[]) {
+    if (!this.graph.functions.has(name)) define(this.graph, name);
+    return this.node(name, inputs, [mustCompile], control).oper;
   }
 
   private node(

@@ -35,7 +35,11 @@ export interface TrainableParameter {
 /** A parameter's gradient, clipped, and the numbers of its group. */
 export interface ParameterGradient {
   readonly parameter: TrainableParameter;
+  /** scale * unclipped. */
   readonly gradient: tf.Tensor;
+  /** For an update that clips in passing. */
+  readonly unclipped: tf.Tensor;
+  readonly scale: tf.Scalar;
   readonly lr: tf.Scalar;
   readonly weightDecay: tf.Scalar;
 }
@@ -99,11 +103,23 @@ export class AdamW implements Optimizer {
       const members = gradients.filter(({ parameter }) => (parameter.gate ?? "") === name);
       const update = () => {
         const step = tf.add(tracer.read(count), 1) as tf.Scalar;
-        for (const { parameter, gradient, lr, weightDecay } of members) {
+        for (const { parameter, unclipped: gradient, scale, lr, weightDecay } of members) {
           const { m, v } = this.moments.get(parameter.name)!;
           const decay = this.decays(parameter) ? weightDecay : undefined;
           const { variable } = parameter;
-          tracer.adam({ variable, m, v, gradient, lr, weightDecay: decay, step, beta1, beta2, epsilon });
+          tracer.adam({
+            variable,
+            m,
+            v,
+            gradient,
+            scale,
+            lr,
+            weightDecay: decay,
+            step,
+            beta1,
+            beta2,
+            epsilon,
+          });
         }
         tracer.assign(count, step);
       };
@@ -126,7 +142,13 @@ export function decaysByDefault(
   return weightDecay ?? (shape.length > 1 || (decayBiases && name.endsWith(".bias")));
 }
 
-/** g * min(1, clip / (||g|| + 1e-6)), each tensor on its own; `squaredNorm` is ||g||^2. */
-export function clipByNorm(gradient: tf.Tensor, squaredNorm: tf.Scalar, clip: number): tf.Tensor {
-  return tf.mul(gradient, tf.minimum(1, tf.div(clip, tf.add(tf.sqrt(squaredNorm), 1e-6))));
+/** Clips each tensor by its own norm, with scale = min(1, clip / (||g|| + 1e-6)); a clip of 0 clips nothing. */
+export function clipByNorm(
+  unclipped: tf.Tensor,
+  squaredNorm: tf.Scalar,
+  clip: number,
+): Pick<ParameterGradient, "gradient" | "unclipped" | "scale"> {
+  if (clip === 0) return { gradient: unclipped, unclipped, scale: tf.scalar(1) };
+  const scale = tf.minimum(1, tf.div(clip, tf.add(tf.sqrt(squaredNorm), 1e-6))) as tf.Scalar;
+  return { gradient: tf.mul(unclipped, scale), unclipped, scale };
 }

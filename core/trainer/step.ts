@@ -281,7 +281,7 @@ class StepTrace {
       const clip = parameter.group?.clipGrad ?? clipGrad;
       return {
         parameter,
-        gradient: clip > 0 ? clipByNorm(gradient, squaredNorm, clip) : gradient,
+        ...clipByNorm(gradient, squaredNorm, clip),
         lr: scalar(lr),
         weightDecay: scalar(weightDecay),
       };

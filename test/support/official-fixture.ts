@@ -257,7 +257,7 @@ export async function assertOfficialUpdate(
       const gradient = tracer.input(parameter.name, parameter.shape, "float32");
       return {
         parameter,
-        gradient: clipByNorm(gradient, squaredNorm(gradient), settings.clipGrad),
+        ...clipByNorm(gradient, squaredNorm(gradient), settings.clipGrad),
         ...numbers,
       };
     });
