@@ -102,8 +102,8 @@ function attend(rows: tf.Tensor2D, shape: SegmentShape): Attended & { readonly o
   const split = tf.transpose(tf.reshape(rows, [batch, tokens, 3, heads, headDim]), [2, 0, 3, 1, 4]);
   const [allQ, k, v] = tf.unstack(split) as [tf.Tensor, tf.Tensor, tf.Tensor];
   const q = queries === tokens ? allQ : tf.slice(allQ, [0, 0, 0, 0], [batch, heads, queries, headDim]);
-  const scores = tf.matMul(q, k, false, true); // [B, h, Q, N]
-  const weights = float32(() => fused("softmax", () => softmax(tf.mul(scores, headDim ** -0.5))));
+  const scaled = float32(() => fused("scale", () => tf.mul(q, headDim ** -0.5)));
+  const weights = tf.softmax(tf.matMul(scaled, k, false, true)); // [B, h, Q, N]
   const merged = tf.transpose(tf.matMul(weights, v), [0, 2, 1, 3]); // [B, Q, h, d]
   const output = tf.reshape(merged, [batch * queries, heads * headDim]) as tf.Tensor2D;
   return { weights, q, k, v, output };
@@ -128,12 +128,6 @@ function attendGradient(dy: tf.Tensor2D, shape: SegmentShape, saved: Attended): 
   const dV = tf.matMul(weights, dOutput, true);
   const merged = tf.transpose(tf.stack([dQ, dK, dV]), [1, 3, 0, 2, 4]); // [B, N, 3, h, d]
   return tf.reshape(merged, [batch * tokens, 3 * heads * headDim]);
-}
-
-/** Of the last axis. */
-function softmax(x: tf.Tensor): tf.Tensor {
-  const exponentials = tf.exp(tf.sub(x, tf.max(x, -1, true)));
-  return tf.div(exponentials, tf.sum(exponentials, -1, true));
 }
 
 function unpack(rows: tf.Tensor2D, sizes: number[]): tf.Tensor2D[] {

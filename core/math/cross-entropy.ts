@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { accelerated } from "./accelerate.ts";
 import { float32 } from "./ambient.ts";
+import { fused } from "./fused.ts";
 import { withGradient } from "./with-gradient.ts";
 
 /** softmax(logits / temperature) over the last axis, in float32: what a teacher's relation or logits are compared as. */
@@ -8,18 +9,28 @@ export function temperedSoftmax<T extends tf.Tensor>(logits: T, temperature: num
   return float32(() => tf.softmax(tf.div(logits, temperature)));
 }
 
+/** `temperedCrossEntropy` at the temperature 1: of logits that were divided by theirs, or have none. */
+export function softmaxCrossEntropy(labels: tf.Tensor, logits: tf.Tensor): tf.Tensor1D {
+  return temperedCrossEntropy(labels, logits, 1);
+}
+
 /**
- * Cross-entropy of each row, in float32, without a gradient to the labels:
+ * Cross-entropy of each row, in float32, without a gradient to the labels. With the temperature T:
  *
- *     loss_r = -sum_k labels_rk log softmax(logits_r)_k
- *     dlogits_r = dloss_r (softmax(logits_r) - labels_r)
+ *     loss_r = -sum_k labels_rk log softmax(logits_r / T)_k
+ *     dlogits_r = dloss_r (softmax(logits_r / T) - labels_r) / T
  *
  * @param labels [..., K] probabilities: rows sum to 1
- * @param logits [..., K], already divided by their temperature
+ * @param logits [..., K]
+ * @param temperature above 0, a number or a scalar
  * @returns [R], R the number of rows
  * @throws Error if the shapes differ
  */
-export function softmaxCrossEntropy(labels: tf.Tensor, logits: tf.Tensor): tf.Tensor1D {
+export function temperedCrossEntropy(
+  labels: tf.Tensor,
+  logits: tf.Tensor,
+  temperature: number | tf.Tensor,
+): tf.Tensor1D {
   if (labels.shape.join() !== logits.shape.join()) {
     throw new Error(
       `softmaxCrossEntropy: labels [${labels.shape}] and logits [${logits.shape}] differ in shape`,
@@ -27,19 +38,27 @@ export function softmaxCrossEntropy(labels: tf.Tensor, logits: tf.Tensor): tf.Te
   }
   const classes = logits.shape[logits.rank - 1] ?? 1;
   const asRows = (x: tf.Tensor) => (x.rank === 2 ? x : tf.reshape(x, [-1, classes])) as tf.Tensor2D;
-  return float32(() => crossEntropyOfRows(asRows(labels), asRows(logits)));
+  return float32(() => crossEntropyOfRows(asRows(labels), asRows(logits), temperature));
 }
 
-function crossEntropyOfRows(labels: tf.Tensor2D, logits: tf.Tensor2D): tf.Tensor1D {
+function crossEntropyOfRows(
+  labels: tf.Tensor2D,
+  rows: tf.Tensor2D,
+  temperature: number | tf.Tensor,
+): tf.Tensor1D {
+  const inverse = tf.div(1, temperature);
   return withGradient(
-    [logits],
+    [rows],
     () => {
+      const logits = fused("temper", () => tf.mul(rows, inverse) as tf.Tensor2D);
       const [loss, gradient] = accelerated("RelataSoftmaxCrossEntropy", { logits, labels }, {}, () =>
         portableCrossEntropy(labels, logits),
       );
-      return { value: loss as tf.Tensor1D, saved: [gradient as tf.Tensor] };
+      return { value: loss as tf.Tensor1D, saved: [gradient as tf.Tensor, inverse] };
     },
-    (dy, [gradient]) => [tf.mul(gradient, tf.expandDims(dy, 1))],
+    (dy, [gradient, inverse]) => [
+      fused("crossEntropyGrad", () => tf.mul(gradient, tf.mul(tf.expandDims(dy, 1), inverse))),
+    ],
   );
 }
 

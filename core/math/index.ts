@@ -4,7 +4,8 @@ export { constant, float32, isDeclaredConstant, isFloat32Island } from "./ambien
 export { attention, firstTokenAttention, type AttentionSegment } from "./attention.ts";
 export { batchMoments, batchNorm, type BatchMoments, type ReduceMean } from "./batch-norm.ts";
 export { nextCenter, teacherProbabilities } from "./centering.ts";
-export { crossEntropy, softmaxCrossEntropy, temperedSoftmax } from "./cross-entropy.ts";
+export { crossEntropy, softmaxCrossEntropy, temperedCrossEntropy, temperedSoftmax } from "./cross-entropy.ts";
+export { fused } from "./fused.ts";
 export { gelu } from "./gelu.ts";
 export { columnGram, gram } from "./gram.ts";
 export { layerNorm } from "./layer-norm.ts";

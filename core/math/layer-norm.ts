@@ -31,16 +31,15 @@ export function layerNorm(x: tf.Tensor2D, gamma: tf.Tensor, beta: tf.Tensor, eps
         });
         return { value, saved: [...saved, gamma] };
       },
-      (dy, [normalised, inverseStd, gamma]) =>
+      (dy, [normalised, inverseStd, gamma]) => [
         fused("layerNormGrad", () => {
           const g = tf.mul(dy, gamma);
           const along = tf.mul(normalised, tf.mean(tf.mul(g, normalised), 1, true));
-          return [
-            tf.mul(tf.sub(tf.sub(g, tf.mean(g, 1, true)), along), inverseStd),
-            tf.sum(tf.mul(dy, normalised), 0),
-            tf.sum(dy, 0),
-          ];
+          return tf.mul(tf.sub(tf.sub(g, tf.mean(g, 1, true)), along), inverseStd);
         }),
+        // Sums of rows and of columns are faster apart.
+        ...fused("layerNormSums", () => [tf.sum(tf.mul(dy, normalised), 0), tf.sum(dy, 0)]),
+      ],
     ),
   );
 }

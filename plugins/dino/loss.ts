@@ -1,5 +1,5 @@
 /** The equations of DINO (arXiv 2104.14294, section 3.1) over a batch of views. */
-import { constant, float32, softmaxCrossEntropy, tf, type Tensor2D } from "../../core/plugin.ts";
+import { constant, float32, temperedCrossEntropy, tf, type Tensor2D } from "../../core/plugin.ts";
 
 /**
  * Cross-entropy of every student view with every teacher view but its own, eq. 3, each ordered pair with the
@@ -39,7 +39,7 @@ export function dinoLoss({
       const teachers = row < globals * batchSize ? globals - 1 : globals;
       return teachers / (pairs * batchSize);
     });
-    const losses = softmaxCrossEntropy(tf.concat(labels), tf.div(student, studentTemp));
+    const losses = temperedCrossEntropy(tf.concat(labels), student, studentTemp);
     return tf.sum(tf.mul(losses, constant(weights, [weights.length]))) as tf.Scalar;
   });
 }

@@ -1,5 +1,5 @@
 /** The masked patch loss of iBOT (arXiv 2111.07832, section 3.1). */
-import { float32, softmaxCrossEntropy, tf, type Tensor1D, type Tensor2D } from "../../core/plugin.ts";
+import { float32, temperedCrossEntropy, tf, type Tensor1D, type Tensor2D } from "../../core/plugin.ts";
 
 /**
  * The student's masked patches predict the teacher's distribution of the same patches, which it sees unmasked, eq. 2:
@@ -23,7 +23,7 @@ export function ibotLoss({
   studentTemp: number;
 }): tf.Scalar {
   return float32(() => {
-    const losses = softmaxCrossEntropy(teacher, tf.div(student, studentTemp));
+    const losses = temperedCrossEntropy(teacher, student, studentTemp);
     return tf.sum(tf.mul(losses, weights)) as tf.Scalar;
   });
 }
