@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { attr } from "./binding.ts";
 import type { HostArray, NodeOutput } from "./c-api.ts";
-import { Graph } from "./graph.ts";
+import type { Graph } from "./graph.ts";
 
 /** Fused functions and updates of fewer elements are left as they are: a call costs more than it saves. */
 export const FUSED_ELEMENTS = 16_384;
