@@ -15,6 +15,8 @@ export interface EngineOptions {
   readonly device: "cpu" | "gpu" | "auto";
   readonly precision: Precision;
   readonly jit: Jit;
+  /** Pieces of fewer elements are not compiled; left out, what is worth it. */
+  readonly fuseFrom?: number;
   /** 0 lets TensorFlow choose. */
   readonly threads: { readonly intra: number; readonly inter: number };
   /** Finds or installs libtensorflow, the GPU build or the other; not called for the cpu backend. */
@@ -22,6 +24,8 @@ export interface EngineOptions {
 }
 
 const XLA_ON = 2;
+/** The call of a compiled piece costs more than it saves for tensors smaller than that. */
+const FUSED_ELEMENTS = 16_384;
 
 /** "auto": the GPU where there is a driver and the GPU build is installed. */
 function availableDevice(engine: "graph" | "eager"): "cpu" | "gpu" {
@@ -64,5 +68,11 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     return new EagerEngine({ backend: "tensorflow", library: api.TF_Version() as string });
   }
   const { GraphEngine } = await import("./graph-engine.ts");
-  return new GraphEngine({ api, precision, device, jit, config });
+  const { xlaProblem } = await import("./xla.ts");
+  const jitProblem = jit === "fused" ? await xlaProblem(api, encodeConfig(config)) : undefined;
+  return new GraphEngine({
+    ...{ api, precision, device, config, jitProblem },
+    jit: jitProblem === undefined ? jit : "off",
+    fuseFrom: options.fuseFrom ?? FUSED_ELEMENTS,
+  });
 }

@@ -90,6 +90,8 @@ export interface EngineDescription {
   readonly device: string;
   readonly precision: Precision;
   readonly jit: Jit;
+  /** Why nothing is compiled although it was asked for. */
+  readonly jitProblem?: string;
   /** Version of libtensorflow, or of the tfjs backend. */
   readonly library: string;
 }

@@ -4,9 +4,6 @@ import { attr } from "./binding.ts";
 import type { HostArray, NodeOutput } from "./c-api.ts";
 import type { Graph } from "./graph.ts";
 
-/** Fused functions and updates of fewer elements are left as they are: a call costs more than it saves. */
-export const FUSED_ELEMENTS = 16_384;
-
 /** On a call of a function: XLA compiles it. */
 export const mustCompile = attr.bool("_XlaMustCompile", true);
 

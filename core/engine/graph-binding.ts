@@ -9,15 +9,7 @@ import { currentScope, pluginOf } from "../scopes.ts";
 import { computeType, movesValues, type Precision } from "./autocast.ts";
 import { asHostArray, attr, bindingConstants } from "./binding.ts";
 import { DataType, type HostArray, type NodeOutput } from "./c-api.ts";
-import {
-  Frame,
-  FunctionBody,
-  FUSED_ELEMENTS,
-  mustCompile,
-  outputKey,
-  type Demand,
-  type TracedTensor,
-} from "./frame.ts";
+import { Frame, FunctionBody, mustCompile, outputKey, type Demand, type TracedTensor } from "./frame.ts";
 import { Graph, groupInputs } from "./graph.ts";
 import type { Binding, OpAttribute, TensorMetadata } from "./kernel-layer.ts";
 import { differentiated } from "./tape-scopes.ts";
@@ -35,8 +27,12 @@ const statelessRandom = /^Stateless/;
 export interface TraceRecord {
   readonly scope: string;
   readonly op: string;
-  /** Everything that must not change between traces: attributes, inputs, constant values. */
+  /** Everything that must not change between traces: attributes, inputs by their `place`, constant values. */
   readonly signature: string;
+  /** The DataType of its first output. */
+  readonly dtype?: number;
+  /** Its number among the nodes that the code made; a cast that autocast placed has none, and is not compared. */
+  readonly place?: number;
 }
 
 export interface FloatNode {
@@ -48,6 +44,14 @@ export interface FloatNode {
   readonly dtype: number;
 }
 
+export interface GraphBindingOptions {
+  readonly precision: Precision;
+  /** Fused pieces whose largest tensor has fewer elements stay as they are. */
+  readonly fuseFrom: number;
+  /** The demands of the same trace before this one. */
+  readonly learned?: readonly (readonly Demand[])[];
+}
+
 export class GraphBinding implements Binding {
   readonly records: TraceRecord[] = [];
   /** Every floating-point result in the order it was made; kept for the check program. */
@@ -57,26 +61,23 @@ export class GraphBinding implements Binding {
 
   private readonly prefix: string;
   private readonly precision: Precision;
-  /** Of the same trace before this one. */
+  private readonly fuseFrom: number;
   private readonly learned: readonly (readonly Demand[])[];
   private readonly program: Frame;
   private frame: Frame;
   private readonly tensors = new Map<number, TracedTensor>();
   /** By output: the record it comes from, with its place among the results. */
   private readonly origins = new Map<string, string>();
+  private places = 0;
   private nextId = 1;
   private nextNode = 0;
 
-  constructor(
-    graph: Graph,
-    prefix: string,
-    precision: Precision,
-    learned: readonly (readonly Demand[])[] = [],
-  ) {
+  constructor(graph: Graph, prefix: string, { precision, fuseFrom, learned = [] }: GraphBindingOptions) {
     Object.assign(this, bindingConstants);
     this.program = this.frame = new Frame(graph);
     this.prefix = prefix;
     this.precision = precision;
+    this.fuseFrom = fuseFrom;
     this.learned = learned;
   }
 
@@ -202,12 +203,12 @@ export class GraphBinding implements Binding {
    * matrix products alone comes in bf16.
    */
   fuse<R>(name: string, compute: () => R, results: (value: R) => readonly number[]): R {
-    const [recorded, floats] = [this.records.length, this.floats.length];
+    const [recorded, floats, places] = [this.records.length, this.floats.length, this.places];
     const body = new FunctionBody(new Graph(this.program.graph.api));
     this.frame = body;
     try {
       const value = compute();
-      if (body.largest >= FUSED_ELEMENTS) {
+      if (body.largest >= this.fuseFrom) {
         this.call(name, body, results(value));
         return value;
       }
@@ -217,7 +218,19 @@ export class GraphBinding implements Binding {
     }
     this.records.length = recorded;
     this.floats.length = floats;
-    return compute();
+    this.places = places;
+    return this.inline(body, compute, results);
+  }
+
+  /** What was not returned is refused outside here too, so that the size of a run decides about no error. */
+  private inline<R>(body: FunctionBody, compute: () => R, results: (value: R) => readonly number[]): R {
+    const first = this.nextId;
+    const value = compute();
+    const returned = new Set(results(value));
+    for (let id = first; id < this.nextId; id++) {
+      if (!returned.has(id)) this.tensors.set(id, { ...this.tensors.get(id)!, frame: body });
+    }
+    return value;
   }
 
   private call(name: string, body: FunctionBody, ids: readonly number[]): void {
@@ -299,10 +312,10 @@ export class GraphBinding implements Binding {
   }
 
   private record(op: string, signature: string, ...outputs: readonly NodeOutput[]): void {
-    for (const output of outputs) {
-      this.origins.set(outputKey(output), `${this.records.length}:${output.index}`);
-    }
-    this.records.push({ scope: currentScope(), op, signature });
+    const place = this.places++;
+    for (const output of outputs) this.origins.set(outputKey(output), `${place}:${output.index}`);
+    const dtype = outputs[0] && this.frame.graph.dtypeOf(outputs[0]);
+    this.records.push({ scope: currentScope(), op, signature, dtype, place });
   }
 
   /** Adds a node to the frame without a record. */
@@ -350,7 +363,7 @@ export class GraphBinding implements Binding {
     return this.cast(tensor, DataType.FLOAT);
   }
 
-  /** Casts are no records: where they are depends on what was learned, not on the code that is traced. */
+  /** Where casts are depends on what was learned, not only on the code that is traced. */
   private cast(tensor: TracedTensor, to: number): TracedTensor {
     const { dtype: from, output } = tensor;
     if (from === to || !isFloat(from)) return tensor;
@@ -358,7 +371,9 @@ export class GraphBinding implements Binding {
     let cast = this.frame.casts.get(key);
     if (cast === undefined) {
       cast = this.node("Cast", [attr.type("SrcT", from), attr.type("DstT", to)], [tensor], 1)[0]!;
-      this.origins.set(outputKey(cast.output), this.origins.get(outputKey(output))!);
+      const origin = this.origins.get(outputKey(output))!;
+      this.origins.set(outputKey(cast.output), origin);
+      this.records.push({ scope: currentScope(), op: "Cast", signature: origin, dtype: to });
       this.frame.casts.set(key, cast);
     }
     return cast;

@@ -32,6 +32,9 @@ export interface GraphEngineOptions {
   readonly precision: Precision;
   readonly device: "cpu" | "gpu";
   readonly jit: Jit;
+  readonly jitProblem?: string;
+  /** The elements from which on a piece of `fused`, or an update, is compiled. */
+  readonly fuseFrom: number;
   readonly config: ConfigProto;
 }
 
@@ -141,6 +144,7 @@ export class GraphEngine implements Engine {
       device: (gpu ?? devices.find((d) => d.type === "CPU"))?.name ?? "CPU",
       precision,
       jit,
+      jitProblem: options.jitProblem,
       library: api.TF_Version() as string,
     };
   }
@@ -194,7 +198,7 @@ export class GraphEngine implements Engine {
     const captured = this.capture(this.graph, unique, trace, (v) => this.own(v), {
       learned: rehearsed.demands,
     });
-    compareTraces(captured.records, rehearsed.records);
+    compareTraces(rehearsed.records, captured.records);
     return new GraphProgram(unique, trace, captured, this.session, this.ready);
   }
 
@@ -243,10 +247,14 @@ export class GraphEngine implements Engine {
     resolve: (v: Variable) => GraphVariable,
     { check = false, learned }: { check?: boolean; learned?: Demands } = {},
   ): Captured {
-    const binding = new GraphBinding(graph, name, this.options.precision, learned);
+    const { precision, jit, fuseFrom } = this.options;
+    const fused = jit === "fused" && !check;
+    const binding = new GraphBinding(graph, name, { precision, fuseFrom, learned });
     return tracing(binding, (backend) => {
-      const fused = this.options.jit === "fused" && !check;
-      const tracer = new GraphTracer(graph, binding, backend, resolve, { writes: !check, fused });
+      const tracer = new GraphTracer(graph, binding, backend, resolve, {
+        writes: !check,
+        fuseFrom: fused ? fuseFrom : Infinity,
+      });
       const fuse: Fuser = (piece, compute) =>
         binding.fuse(piece, compute, (value) => backend.getInputTensorIds(tensorsIn(value)));
       const traced = () => withScope("core", () => namingOps(() => keepTapeScopes(() => trace(tracer))));
@@ -376,7 +384,9 @@ function addFiniteCheck(graph: Graph, name: string, { output, dtype }: FloatNode
   );
 }
 
-function compareTraces(first: readonly TraceRecord[], second: readonly TraceRecord[]): void {
+function compareTraces(...traces: [readonly TraceRecord[], readonly TraceRecord[]]): void {
+  const placed = (records: readonly TraceRecord[]) => records.filter(({ place }) => place !== undefined);
+  const [first, second] = [placed(traces[0]), placed(traces[1])];
   for (let i = 0; i < Math.max(first.length, second.length); i++) {
     const a = first[i];
     const b = second[i];

@@ -5,7 +5,7 @@ import { attr } from "./binding.ts";
 import { DataType, type NodeOutput, type Pointer } from "./c-api.ts";
 import type { AdamUpdate, InputType, Tracer, Variable } from "./engine.ts";
 import { adamUpdate, blendUpdate, type FusedUpdate } from "./fused-updates.ts";
-import { FUSED_ELEMENTS, mustCompile, type TracedTensor } from "./frame.ts";
+import { mustCompile, type TracedTensor } from "./frame.ts";
 import type { GraphBinding } from "./graph-binding.ts";
 import type { Graph } from "./graph.ts";
 import type { NodeBackend } from "./kernel-layer.ts";
@@ -39,7 +39,7 @@ export class GraphTracer implements Tracer {
   private readonly backend: NodeBackend;
   private readonly resolve: (variable: Variable) => GraphVariable;
   private readonly writes: boolean;
-  private readonly fused: boolean;
+  private readonly fuseFrom: number;
   private readonly variables = new Map<string, TracedVariable>();
   private readonly inputs: (FeedSlot & { name: string; type: InputType })[] = [];
   private readonly outputs: { name: string; output: NodeOutput }[] = [];
@@ -49,22 +49,22 @@ export class GraphTracer implements Tracer {
   private pivot: readonly Pointer[] = [];
 
   /**
-   * Without `writes` the gated part of the body is left out: the check program only looks. With `fused`, updates
-   * of large variables are compiled by XLA.
+   * Without `writes` the gated part of the body is left out: the check program only looks. Updates of variables of
+   * at least `fuseFrom` elements are compiled by XLA.
    */
   constructor(
     graph: Graph,
     binding: GraphBinding,
     backend: NodeBackend,
     resolve: (variable: Variable) => GraphVariable,
-    { writes, fused }: { writes: boolean; fused: boolean },
+    { writes, fuseFrom }: { writes: boolean; fuseFrom: number },
   ) {
     this.graph = graph;
     this.binding = binding;
     this.backend = backend;
     this.resolve = resolve;
     this.writes = writes;
-    this.fused = fused;
+    this.fuseFrom = fuseFrom;
   }
 
   input(name: string, shape: readonly number[], type: InputType): Tensor {
@@ -278,7 +278,7 @@ export class GraphTracer implements Tracer {
 
   /** Whether updates of a variable are compiled: one pass over memory, and in place. */
   private fuses(variable: Variable): boolean {
-    return this.fused && variable.size >= FUSED_ELEMENTS;
+    return variable.size >= this.fuseFrom;
   }
 
   private update({ name, define }: FusedUpdate, inputs: readonly NodeOutput[], control: readonly Pointer[]) {

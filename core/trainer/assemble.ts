@@ -86,6 +86,8 @@ export async function assemble(
   const engine = container.has(ENGINE)
     ? container.get(ENGINE)
     : await createEngine({ ...train, library: (gpu) => ensureLibrary({ gpu }) });
+  const { jitProblem } = engine.description;
+  if (jitProblem) logger.warn(`XLA cannot compile here, so elementwise work is slower: ${jitProblem}`);
   const accumulation = train.batchSize / train.microBatch;
   let centers = false;
   const training = await Training.create({

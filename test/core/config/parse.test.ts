@@ -66,7 +66,7 @@ describe("config schema", () => {
         engine: "graph",
         backend: "tensorflow",
         device: "auto",
-        jit: "off",
+        jit: "fused",
         threads: { intra: 0, inter: 0 },
       });
       assert.deepEqual(teacher, { momentum: 0.996, momentumEnd: 1 });

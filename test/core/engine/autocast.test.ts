@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import * as tf from "@tensorflow/tfjs-core";
 import type { Engine, Feeds, Trace, Tracer } from "../../../core/engine/engine.ts";
 import type { TraceRecord } from "../../../core/engine/graph-binding.ts";
+import { DataType } from "../../../core/engine/c-api.ts";
 import { float32, layerNorm, linear, softmaxCrossEntropy } from "../../../core/math/index.ts";
 import { Random } from "../../../core/random.ts";
 import { withScope } from "../../../core/scopes.ts";
@@ -29,13 +30,13 @@ function deviation(got: ArrayLike<number>, want: ArrayLike<number>): number {
   return Math.max(...Array.from(want, (v, i) => Math.abs(v - got[i]!))) / scale;
 }
 
-const inputsOf = ({ records }: { records: readonly TraceRecord[] }, { signature }: TraceRecord) =>
+const inputsOf = (records: readonly TraceRecord[], { signature }: TraceRecord) =>
   signature
     .split("|")[0]!
     .split(",")
-    .map((from) => records[Number.parseInt(from)]);
+    .map((from) => records.find(({ place }) => place === Number.parseInt(from)));
 
-const isBf16 = ({ signature }: TraceRecord) => /\b(T|Tparams|DstT)=14\b/.test(signature);
+const isBf16 = ({ dtype }: TraceRecord) => dtype === DataType.BFLOAT16;
 const castsOf = (records: readonly TraceRecord[]) => records.filter(({ op }) => op === "Cast");
 
 describe("bf16", () => {
@@ -228,11 +229,9 @@ describe("bf16", () => {
         "BiasAdd",
         "Cast",
         "MatMul",
-        "Mul",
         "Pack",
         "Reshape",
         "Softmax",
-        "Sub",
         "Transpose",
         "Unpack",
       ];
@@ -241,15 +240,15 @@ describe("bf16", () => {
       assert.ok(products.length > 20 && products.every(isBf16));
     });
 
-    it("a weight is cast once, norms' weights never, and there are at most 34 casts in all", () => {
+    it("a weight is cast once, norms' weights never, and there are at most 39 casts in all", () => {
       const casts = castsOf(records);
-      const weightsCast = casts.flatMap((cast) => inputsOf({ records }, cast).map((input) => input!.op));
+      const weightsCast = casts.flatMap((cast) => inputsOf(records, cast).map((input) => input!.op));
       for (const name of weightNames) {
         const times = weightsCast.filter((op) => op === `read ${name}`).length;
         assert.equal(times, name.startsWith("norm") ? 0 : 1, name);
       }
-      // Into bf16 and back: 13 weights and constants, 8 inputs of products, 7 results, 6 gradients given out.
-      assert.ok(casts.length <= 34, `${casts.length} casts`);
+      // Into bf16 and back: weights and constants, inputs of products, what islands read of results, gradients given out.
+      assert.ok(casts.length <= 39, `${casts.length} casts`);
       const inputs = casts.map(({ signature }) => signature);
       assert.equal(new Set(inputs).size, casts.length, "the same value is cast the same way twice");
     });

@@ -8,6 +8,7 @@ import { describeEngine } from "./engine-contract.ts";
 import { f32, loaded, useEngine, valuesOf } from "./contract/setup.ts";
 
 describeEngine("captured");
+describeEngine("compiled");
 
 describe("the graph engine", () => {
   const use = useEngine("captured");

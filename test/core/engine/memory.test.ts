@@ -110,7 +110,7 @@ describe("memory", () => {
   const countedEngine = async () => {
     (await makeEngine("captured")).close(); // loads the library without its notices
     const { api, alive } = counted(loadCApi(await ensureLibrary({})));
-    const options = { precision: "fp32", device: "cpu", jit: "off", config: {} } as const;
+    const options = { precision: "fp32", device: "cpu", jit: "off", fuseFrom: 0, config: {} } as const;
     return { alive, open: () => new GraphEngine({ api, ...options }) };
   };
 

@@ -60,5 +60,6 @@ export const f32 = (...values: number[]): Float32Array => Float32Array.from(valu
 
 /** What the graph engine's frozen check compares: a captured program's ops in their order. */
 export function recordsOf(program: Program): readonly TraceRecord[] {
-  return (program as Program & { readonly records: readonly TraceRecord[] }).records;
+  return (program as Program & { readonly captured: { readonly records: readonly TraceRecord[] } }).captured
+    .records;
 }
