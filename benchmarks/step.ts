@@ -1,114 +1,130 @@
 /**
  * npm run bench:step -- --method sere|ibot|dino --arch vit-small --batch 4 --locals 4 --precision fp32|bf16
- *                       [--config run.yaml]
+ *                       [--config run.yaml] [--out result.json]
  *
- * Times captured training steps on noise and prints one JSON line: median seconds over the steps after warm-up,
- * images per second, peak memory, FLOPs of the mathematics (flops.ts) and their share of the matrix-product
- * speed, which is measured between the steps of the same run.
+ * Times captured training steps on noise and prints one JSON result (result.ts): seconds of every step after warm-up
+ * and of the matrix products between them, FLOPs of the mathematics (flops.ts) and their share of the products'
+ * speed, peak memory, and what the first step takes.
  */
-import { parseArgs } from "node:util";
-import { dirname, resolve } from "node:path";
-import { parseConfig } from "../core/config/parse.ts";
-import { loadConfig } from "../core/config/load.ts";
-import type { ViewGroupSpec } from "../core/contexts.ts";
-import type { Dataset } from "../core/data/dataset.ts";
-import type { ViewBatch } from "../core/data/pipeline.ts";
 import { GraphEngine } from "../core/engine/graph-engine.ts";
 import { timeByHook, timeByOp, type TimeShare } from "../core/engine/timings.ts";
-import { silentLogger } from "../core/logger.ts";
-import { Random } from "../core/random.ts";
-import { assemble, type Assembly } from "../core/trainer/assemble.ts";
-import { resolvePlugins } from "../registry/resolve.ts";
+import { deviceName } from "../core/run/provenance.ts";
+import { choiceOf, command, numberOf, parseFlags, progress, wholeOf } from "./command.ts";
 import { methodFlops } from "./method-flops.ts";
-import { MatmulPeak } from "./peak.ts";
+import { defaultSizes, methodConfig, methods, openMethod, type Method } from "./method.ts";
+import { emit, makeResult, type BenchResult, type FigureSpec } from "./result.ts";
+import { timed, timeSteps, type StepTimes } from "./timing.ts";
 
-const { values: flags } = parseArgs({
-  options: {
-    method: { type: "string", default: "sere" },
-    arch: { type: "string", default: "vit-small" },
-    batch: { type: "string", default: "4" },
-    locals: { type: "string", default: "4" },
-    precision: { type: "string", default: "fp32" },
-    "out-dim": { type: "string", default: "8192" },
-    /** Part of the patches of the student's global views that is masked. */
-    "mask-ratio": { type: "string", default: "0.3" },
-    "drop-path": { type: "string", default: "0.1" },
-    /** Colour work in the step; off by default: the figure is the network's. */
-    augment: { type: "boolean", default: false },
-    steps: { type: "string", default: "15" },
-    warmup: { type: "string", default: "5" },
-    config: { type: "string" },
-    /** Where the time goes: by op, or by plugin and hook. */
-    profile: { type: "string" },
-  },
+await command(async () => {
+  const { values: flags } = parseFlags({
+    options: {
+      method: { type: "string", default: defaultSizes.method },
+      arch: { type: "string", default: defaultSizes.arch },
+      /** Blocks of the backbone; the arch's own by default. */
+      depth: { type: "string" },
+      batch: { type: "string", default: String(defaultSizes.batch) },
+      locals: { type: "string", default: String(defaultSizes.locals) },
+      precision: { type: "string", default: defaultSizes.precision },
+      device: { type: "string", default: defaultSizes.device },
+      "out-dim": { type: "string", default: String(defaultSizes.outDim) },
+      "mask-ratio": { type: "string", default: String(defaultSizes.maskRatio) },
+      "drop-path": { type: "string", default: String(defaultSizes.dropPath) },
+      augment: { type: "boolean", default: defaultSizes.augment },
+      /** Times this config's method, whatever the flags above say. */
+      config: { type: "string" },
+      steps: { type: "string", default: "15" },
+      warmup: { type: "string", default: "5" },
+      /** Where the time goes: by op, or by plugin and hook (scope). */
+      profile: { type: "string" },
+      out: { type: "string" },
+    },
+  });
+  const profile = flags.profile && choiceOf("profile", flags.profile, ["op", "scope"]);
+  const timing = {
+    steps: wholeOf("steps", flags.steps, 1),
+    warmup: wholeOf("warmup", flags.warmup, 1),
+    progress,
+  };
+  const sizes = {
+    ...flags,
+    method: choiceOf("method", flags.method, methods),
+    depth: flags.depth === undefined ? undefined : wholeOf("depth", flags.depth, 1),
+    batch: wholeOf("batch", flags.batch, 1),
+    locals: wholeOf("locals", flags.locals, 0),
+    outDim: wholeOf("out-dim", flags["out-dim"], 1),
+    maskRatio: numberOf("mask-ratio", flags["mask-ratio"], 0),
+    dropPath: numberOf("drop-path", flags["drop-path"], 0),
+  };
+  progress("assembling");
+  const [open, method] = await timed(() => openMethod(flags.config ?? methodConfig(sizes)));
+  const times = await timeSteps(method, timing);
+  emit(stepResult(method, times, open), flags.out);
+  const { engine } = method.assembly;
+  if (profile && engine instanceof GraphEngine) {
+    const { timings } = engine.profile(times.program, method.feeds());
+    const names = pluginNames(method);
+    process.stderr.write(table(profile === "op" ? timeByOp(timings) : timeByHook(timings, names)));
+  }
+  return 0;
 });
 
-const noColour = { jitter: { p: 0 }, grayscale: { p: 0 }, blur: { p: 0 }, solarise: { p: 0 } };
-
-/** A method at the sizes of the flags, with SERE's weights. */
-function configFromFlags(): unknown {
-  const head = { outDim: Number(flags["out-dim"]), normLastLayer: false, freezeLastLayerEpochs: 0 };
-  const weight = flags.method === "sere" ? 1.65 : 1;
-  const mask = { maskRatio: Number(flags["mask-ratio"]), maskRatioVariation: 0 };
-  const methods: Record<string, unknown[]> = {
-    dino: [{ use: "dino", with: { ...head, weight } }],
-    ibot: [{ use: "ibot", with: { ...head, ...mask, weight } }],
-    sere: ["pixel-relation", "channel-relation"],
+function stepResult(method: Method, times: StepTimes, open: number): BenchResult {
+  const { config, run, training, engine } = method.assembly;
+  const { embedDim, depth, patchSize } = config.backbone;
+  const { description } = engine;
+  const flops = methodFlops(method.assembly, method.plugins, method.maskedPatches);
+  const judged: Record<string, FigureSpec> = {
+    ...(flops === undefined
+      ? { stepInPeaks: { unit: "peak runs", better: "lower", of: "stepSeconds", over: "peakSeconds" } }
+      : {
+          shareOfPeak: {
+            unit: "share",
+            better: "higher",
+            of: "peakSeconds",
+            over: "stepSeconds",
+            scale: flops / times.peakFlops,
+          },
+        }),
+    peakMemoryBytes: { unit: "bytes", better: "lower", of: "peakMemoryBytes" },
+    firstStepInPeaks: { unit: "peak runs", better: "lower", of: "firstStepSeconds", over: "peakSeconds" },
   };
-  const order = ["dino", "ibot", "sere"];
-  if (!order.includes(flags.method)) throw new Error(`--method is one of ${order.join(", ")}`);
-  return {
-    data: { dataset: "noise", workers: 0 },
-    backbone: { arch: flags.arch, dropPathRate: Number(flags["drop-path"]) },
-    train: { epochs: 100, batchSize: Number(flags.batch), precision: flags.precision, device: "auto" },
-    plugins: [
-      {
-        use: "multi-crop",
-        with: {
-          localCrops: { count: Number(flags.locals) },
-          ...(flags.augment
-            ? {}
-            : { colour: { firstGlobal: noColour, otherGlobals: noColour, local: noColour } }),
-        },
-      },
-      // Each method is the one before and something more.
-      ...order.slice(0, order.indexOf(flags.method) + 1).flatMap((method) => methods[method]!),
-    ],
-  };
+  return makeResult({
+    benchmark: "step",
+    library: description.library,
+    subject: {
+      plugins: pluginNames(method).join("+"),
+      arch: `${config.backbone.arch} ${embedDim}x${depth}/${patchSize}`,
+      batch: run.batchSize,
+      views: training.declarations.views.map(({ count, size }) => `${count}x${size}`).join("+"),
+      maskedPatches: method.maskedPatches,
+      precision: description.precision,
+      device: deviceName(description.device),
+      jit: description.jit,
+      ...(flops === undefined ? {} : { flops }),
+    },
+    samples: {
+      stepSeconds: [times.steps],
+      peakSeconds: [times.peaks],
+      openSeconds: [[open]],
+      traceSeconds: [[times.trace]],
+      firstRunSeconds: [[times.firstRun]],
+      firstStepSeconds: [[times.trace + times.firstRun]],
+      peakMemoryBytes: [[process.resourceUsage().maxRSS * 1024]],
+    },
+    figures: {
+      ...judged,
+      stepSeconds: { unit: "s", of: "stepSeconds" },
+      imagesPerSecond: { unit: "1/s", over: "stepSeconds", scale: run.batchSize },
+      peakFlopsPerSecond: { unit: "1/s", over: "peakSeconds", scale: times.peakFlops },
+      openSeconds: { unit: "s", of: "openSeconds" },
+      traceSeconds: { unit: "s", of: "traceSeconds" },
+      firstRunSeconds: { unit: "s", of: "firstRunSeconds" },
+    },
+  });
 }
 
-/** Images that are never opened: batches are noise. */
-const noise: Dataset = {
-  name: "noise",
-  size: 1_281_167,
-  fingerprint: "noise",
-  item: () => {
-    throw new Error("noise has no items");
-  },
-};
-
-function noiseBatch({ run, training }: Assembly): ViewBatch {
-  const random = new Random(0, "noise");
-  const views = training.declarations.views;
-  const bytes = ({ count, size }: ViewGroupSpec) =>
-    new Uint8Array(
-      Uint32Array.from({ length: (count * run.batchSize * size * size * run.channels) / 4 }, () =>
-        random.uint32(),
-      ).buffer,
-    );
-  const rects = ({ count }: ViewGroupSpec) =>
-    Float32Array.from({ length: count * run.batchSize * 5 }, (_, i) =>
-      i % 5 < 2 ? random.uniform(0, 40) : 200,
-    );
-  return {
-    epoch: 1,
-    step: run.stepsPerEpoch,
-    indices: Int32Array.from({ length: run.batchSize }, (_, i) => i),
-    pixels: new Map(views.map((v) => [v.group, bytes(v)])),
-    rects: new Map(views.map((v) => [v.group, rects(v)])),
-    labels: new Int32Array(run.batchSize).fill(-1),
-    replaced: [],
-  };
+function pluginNames({ plugins }: Method): string[] {
+  return plugins.map(({ definition }) => definition.manifest.name);
 }
 
 function table(shares: readonly TimeShare[]): string {
@@ -121,71 +137,3 @@ function table(shares: readonly TimeShare[]): string {
     })
     .join("");
 }
-
-const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1]!;
-
-const loaded = flags.config
-  ? await loadConfig(flags.config)
-  : { config: configFromFlags(), baseDir: process.cwd() };
-const baseDir = flags.config ? dirname(resolve(flags.config)) : loaded.baseDir;
-const config = parseConfig(loaded.config, baseDir);
-const plugins = await resolvePlugins(config.plugins, baseDir);
-const assembly = await assemble(config, plugins, {
-  baseDir,
-  checkpoints: "unused",
-  logger: silentLogger,
-  dataset: noise,
-});
-const { training, engine, run } = assembly;
-await training.initialize();
-const batch = noiseBatch(assembly);
-const progress = { step: run.stepsPerEpoch, epoch: 1 };
-const program = await training.program("train", progress.epoch, training.feeds(batch, progress));
-const step = async () => {
-  const start = performance.now();
-  await program.run(training.feeds(batch, progress));
-  return (performance.now() - start) / 1000;
-};
-const firstStep = await step();
-const peak = await MatmulPeak.create(engine);
-for (let i = 1; i < Number(flags.warmup); i++) {
-  await step();
-  await peak.run();
-}
-const steps: number[] = [];
-const peaks: number[] = [];
-for (let i = 0; i < Number(flags.steps); i++) {
-  peaks.push(await peak.run());
-  steps.push(await step());
-}
-const seconds = median(steps);
-const names = plugins.map((p) => p.definition.manifest.name);
-const cells = Array.from(training.maskCells("global", batch, progress) ?? []);
-const masked = cells.filter((cell) => cell !== 0).length;
-const flops = methodFlops(assembly, plugins, masked);
-const peakFlopsPerSecond = peak.flops / median(peaks);
-const result = {
-  arch: config.backbone.arch,
-  batch: run.batchSize,
-  views: training.declarations.views.map(({ count, size }) => `${count}x${size}`).join("+"),
-  plugins: names,
-  maskedPatches: masked,
-  precision: config.train.precision,
-  device: engine.description.device,
-  library: engine.description.library,
-  medianSeconds: seconds,
-  minSeconds: Math.min(...steps),
-  imagesPerSecond: run.batchSize / seconds,
-  firstStepSeconds: firstStep,
-  peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
-  peakFlopsPerSecond,
-  ...(flops === undefined
-    ? {}
-    : { flops, flopsPerSecond: flops / seconds, shareOfPeak: flops / seconds / peakFlopsPerSecond }),
-};
-process.stdout.write(`${JSON.stringify(result)}\n`);
-if (flags.profile && engine instanceof GraphEngine) {
-  const { timings } = engine.profile(program, training.feeds(batch, progress));
-  process.stderr.write(table(flags.profile === "op" ? timeByOp(timings) : timeByHook(timings, names)));
-}
-process.exit(0); // libtensorflow's threads do not end by themselves
