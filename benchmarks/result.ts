@@ -2,92 +2,87 @@
  * The record that every bench command prints: what was measured, with what, the raw samples, and figures made of
  * them. benchmarks/README.md describes it; bench:diff compares two.
  */
-import { mkdirSync } from "node:fs";
-import { availableParallelism, cpus, totalmem } from "node:os";
-import { dirname } from "node:path";
-import { packageRoot } from "../core/package-root.ts";
-import { writeFileAtomic } from "../core/run/atomic-file.ts";
-import { commitOf, versions } from "../core/run/provenance.ts";
+import { readFileSync } from "node:fs";
+import { z } from "zod";
+import { UsageError } from "./command.ts";
 import { median } from "./statistics.ts";
 
-const FORMAT = 1;
+/** Raised where a reader of older results would read newer ones wrongly. */
+export const FORMAT = 1;
 
-export interface BenchResult {
-  readonly format: typeof FORMAT;
-  /** The command: "step" of bench:step. */
-  readonly benchmark: string;
+const figure = z.strictObject({
+  unit: z.string(),
+  /** A change for the worse is a regression. A figure without is told, and not judged. */
+  better: z.enum(["lower", "higher"]).optional(),
+  /** Relative changes below are noise, whatever the samples say. */
+  tolerance: z.number().optional(),
+  /** More than this fails the command. */
+  limit: z.number().optional(),
+  /** value = scale * median of samples `of` / median of samples `over`, each 1 where absent. */
+  of: z.string().optional(),
+  over: z.string().optional(),
+  scale: z.number().optional(),
+  /** The median over the sittings; of a figure that is no such ratio, what it is. */
+  value: z.number(),
+  /** Of a figure that has an interval of its own. */
+  low: z.number().optional(),
+  high: z.number().optional(),
+});
+
+const result = z.strictObject({
+  format: z.literal(FORMAT),
+  /** The command's name and arguments: "step", "--precision", "bf16" of `npm run bench:step -- --precision bf16`. */
+  command: z.tuple([z.string()], z.string()),
   /** What was measured: only results of equal subjects are compared. */
-  readonly subject: Readonly<Record<string, string | number>>;
-  readonly conditions: Conditions;
-  /** By name, a list for each sitting: each in a process of its own, samples in the order in which they were taken. */
-  readonly samples: Samples;
-  readonly figures: Readonly<Record<string, Figure>>;
-}
+  subject: z.record(z.string(), z.union([z.string(), z.number()])),
+  conditions: z.strictObject({
+    date: z.string(),
+    /** Full hash; absent outside of a working copy. */
+    commit: z.string().optional(),
+    /** Tracked files differ from the commit. */
+    dirty: z.boolean().optional(),
+    versions: z.record(z.string(), z.string()),
+    machine: z.strictObject({ cpu: z.string(), cores: z.number(), memoryBytes: z.number() }),
+  }),
+  /** By name, one list for each sitting: a process of its own, with its samples in the order in which they were taken. */
+  samples: z.record(z.string(), z.array(z.array(z.number()).min(1).readonly()).min(1).readonly()),
+  figures: z.record(z.string(), figure),
+});
 
-export type Samples = Readonly<Record<string, readonly (readonly number[])[]>>;
+export type BenchResult = z.output<typeof result>;
+export type Figure = z.output<typeof figure>;
+export type Samples = BenchResult["samples"];
+/** A figure that is made of samples. */
+export type Formula = Omit<Figure, "value" | "low" | "high">;
 
-export interface Conditions {
-  readonly date: string;
-  /** Absent outside of a working copy. */
-  readonly commit?: string;
-  /** Tracked files differ from the commit. */
-  readonly dirty?: boolean;
-  readonly versions: Readonly<Record<string, string>>;
-  readonly machine: { readonly cpu: string; readonly cores: number; readonly memoryBytes: number };
-}
-
-/** scale * median of samples `of` / median of samples `over`, each 1 where absent. */
-export interface Formula {
-  readonly of?: string;
-  readonly over?: string;
-  readonly scale?: number;
-}
-
-export interface FigureSpec extends Formula {
-  readonly unit: string;
-  /** A change for the worse is a regression; a figure without is told, and not judged. */
-  readonly better?: "lower" | "higher";
-}
-
-export interface Figure extends FigureSpec {
-  /** The median over the sittings. */
-  readonly value: number;
-}
-
-/** `library` is the version of what computes, as an engine describes it. */
-export function makeResult(
-  measured: Pick<BenchResult, "benchmark" | "subject" | "samples"> & {
-    readonly library: string;
-    readonly figures: Readonly<Record<string, FigureSpec>>;
-  },
-): BenchResult {
-  const { benchmark, subject, samples, figures, library } = measured;
-  return {
-    format: FORMAT,
-    benchmark,
-    subject,
-    conditions: conditions(library),
-    samples,
-    figures: withValues(figures, samples),
-  };
-}
-
-export function withValues(
-  figures: Readonly<Record<string, FigureSpec>>,
-  samples: Samples,
-): BenchResult["figures"] {
-  return Object.fromEntries(
-    Object.entries(figures).map(([name, spec]) => [name, { ...spec, value: valueOf(spec, samples) }]),
+/** A result from what a file holds, or a UsageError that names `source`. */
+export function parseResult(text: string, source: string): BenchResult {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new UsageError(`${source} is not JSON: give what a bench command wrote with --out`);
+  }
+  const { success, data, error } = result.safeParse(value);
+  if (success) return data;
+  const { path, message } = error.issues[0]!;
+  throw new UsageError(
+    `${source} is no result of this version, at ${path.join(".")}: ${message}; measure it again`,
   );
 }
 
-function valueOf(spec: FigureSpec, samples: Samples): number {
-  const sittings = samples[(spec.of ?? spec.over)!]!.length;
-  return median(Array.from({ length: sittings }, (_, s) => sittingValue(spec, (name) => samples[name]![s]!)));
+export function readResult(path: string): BenchResult {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    throw new UsageError(`${path} cannot be read: ${(error as Error).message}`);
+  }
+  return parseResult(text, path);
 }
 
-/** The formula for one sitting's samples. */
-export function sittingValue(
+/** The formula's value with `samplesOf` one sitting. */
+function sittingValue(
   { of, over, scale = 1 }: Formula,
   samplesOf: (name: string) => readonly number[],
 ): number {
@@ -95,25 +90,28 @@ export function sittingValue(
   return (scale * medianOf(of)) / medianOf(over);
 }
 
-function conditions(library: string): Conditions {
-  return {
-    date: new Date().toISOString(),
-    ...commitOf(packageRoot),
-    versions: versions(library),
-    machine: {
-      cpu: cpus()[0]?.model ?? "unknown",
-      cores: availableParallelism(),
-      memoryBytes: Math.min(totalmem(), process.constrainedMemory() || Infinity),
-    },
-  };
+/** The median over sittings, given as functions from a name to samples. */
+export function figureValue(
+  formula: Formula,
+  sittings: readonly ((name: string) => readonly number[])[],
+): number {
+  return median(sittings.map((samplesOf) => sittingValue(formula, samplesOf)));
 }
 
-/** One line of JSON on standard output, and a file where `out` names one. */
-export function emit(result: BenchResult, out: string | undefined): void {
-  process.stdout.write(`${JSON.stringify(result)}\n`);
-  if (out === undefined) return;
-  mkdirSync(dirname(out), { recursive: true });
-  // A list of samples is one line.
-  const text = JSON.stringify(result, null, 2).replace(/\[[^[\]{}]*\]/g, (list) => list.replace(/\s+/g, " "));
-  writeFileAtomic(out, `${text}\n`);
+/** The figures of formulas; all samples that one names have as many sittings. */
+export function figuresOf(
+  formulas: Readonly<Record<string, Formula>>,
+  samples: Samples,
+): BenchResult["figures"] {
+  return Object.fromEntries(
+    Object.entries(formulas).map(([name, formula]) => {
+      const sittings = samples[sampleNames(formula)[0]!]!.map((_, s) => (of: string) => samples[of]![s]!);
+      return [name, { ...formula, value: figureValue(formula, sittings) }];
+    }),
+  );
+}
+
+/** What a figure is made of: one name or two. */
+export function sampleNames({ of, over }: Formula): string[] {
+  return [of, over].filter((name) => name !== undefined);
 }

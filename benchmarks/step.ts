@@ -1,19 +1,25 @@
 /**
  * npm run bench:step -- --method sere|ibot|dino --arch vit-small --batch 4 --locals 4 --precision fp32|bf16
- *                       [--config run.yaml] [--out result.json]
+ *                       [--config run.yaml] [--sittings 3] [--out result.json]
  *
  * Times captured training steps on noise and prints one JSON result (result.ts): seconds of every step after warm-up
  * and of the matrix products between them, FLOPs of the mathematics (flops.ts) and their share of the products'
  * speed, peak memory, and what the first step takes.
  */
+import { basename } from "node:path";
 import { GraphEngine } from "../core/engine/graph-engine.ts";
 import { timeByHook, timeByOp, type TimeShare } from "../core/engine/timings.ts";
 import { deviceName } from "../core/run/provenance.ts";
-import { choiceOf, command, numberOf, parseFlags, progress, wholeOf } from "./command.ts";
+import { choiceOf, command, numberOf, parseFlags, progress, UsageError, wholeOf } from "./command.ts";
 import { methodFlops } from "./method-flops.ts";
 import { defaultSizes, methodConfig, methods, openMethod, type Method } from "./method.ts";
-import { emit, makeResult, type BenchResult, type FigureSpec } from "./result.ts";
+import { emit, makeResult, ownCommand } from "./make-result.ts";
+import type { BenchResult, Formula } from "./result.ts";
+import { mergeSittings, runBench } from "./sittings.ts";
 import { timed, timeSteps, type StepTimes } from "./timing.ts";
+
+/** The first step is one sample of each sitting, much of it on one thread. */
+const FIRST_STEP_TOLERANCE = 0.1;
 
 await command(async () => {
   const { values: flags } = parseFlags({
@@ -34,12 +40,19 @@ await command(async () => {
       config: { type: "string" },
       steps: { type: "string", default: "15" },
       warmup: { type: "string", default: "5" },
+      /** Measures as often, each time in a process of its own. */
+      sittings: { type: "string", default: "1" },
       /** Where the time goes: by op, or by plugin and hook (scope). */
       profile: { type: "string" },
       out: { type: "string" },
     },
   });
   const profile = flags.profile && choiceOf("profile", flags.profile, ["op", "scope"]);
+  const sittings = wholeOf("sittings", flags.sittings, 1);
+  if (sittings > 1) {
+    if (profile) throw new UsageError("--profile is of one sitting: leave out --sittings");
+    return emit(await repeated(sittings), flags.out);
+  }
   const timing = {
     steps: wholeOf("steps", flags.steps, 1),
     warmup: wholeOf("warmup", flags.warmup, 1),
@@ -58,22 +71,38 @@ await command(async () => {
   progress("assembling");
   const [open, method] = await timed(() => openMethod(flags.config ?? methodConfig(sizes)));
   const times = await timeSteps(method, timing);
-  emit(stepResult(method, times, open), flags.out);
+  const code = emit(stepResult(method, times, open, flags), flags.out);
   const { engine } = method.assembly;
   if (profile && engine instanceof GraphEngine) {
     const { timings } = engine.profile(times.program, method.feeds());
     const names = pluginNames(method);
     process.stderr.write(table(profile === "op" ? timeByOp(timings) : timeByHook(timings, names)));
   }
-  return 0;
+  return code;
 });
 
-function stepResult(method: Method, times: StepTimes, open: number): BenchResult {
+/** The same measurement as one result of several sittings. */
+async function repeated(sittings: number): Promise<BenchResult> {
+  const command = ownCommand();
+  const results: BenchResult[] = [];
+  for (let i = 0; i < sittings; i++) {
+    progress(`sitting ${i + 1} of ${sittings}`);
+    results.push(await runBench([...command, "--sittings", "1"]));
+  }
+  return { ...mergeSittings(results), command };
+}
+
+function stepResult(
+  method: Method,
+  times: StepTimes,
+  open: number,
+  flags: { config?: string; augment: boolean },
+): BenchResult {
   const { config, run, training, engine } = method.assembly;
-  const { embedDim, depth, patchSize } = config.backbone;
+  const { embedDim, depth, patchSize, dropPathRate } = config.backbone;
   const { description } = engine;
   const flops = methodFlops(method.assembly, method.plugins, method.maskedPatches);
-  const judged: Record<string, FigureSpec> = {
+  const judged: Record<string, Formula> = {
     ...(flops === undefined
       ? { stepInPeaks: { unit: "peak runs", better: "lower", of: "stepSeconds", over: "peakSeconds" } }
       : {
@@ -86,17 +115,25 @@ function stepResult(method: Method, times: StepTimes, open: number): BenchResult
           },
         }),
     peakMemoryBytes: { unit: "bytes", better: "lower", of: "peakMemoryBytes" },
-    firstStepInPeaks: { unit: "peak runs", better: "lower", of: "firstStepSeconds", over: "peakSeconds" },
+    firstStepInPeaks: {
+      unit: "peak runs",
+      better: "lower",
+      tolerance: FIRST_STEP_TOLERANCE,
+      of: "firstStepSeconds",
+      over: "peakSeconds",
+    },
   };
   return makeResult({
-    benchmark: "step",
     library: description.library,
     subject: {
+      ...(flags.config === undefined ? {} : { config: basename(flags.config) }),
       plugins: pluginNames(method).join("+"),
       arch: `${config.backbone.arch} ${embedDim}x${depth}/${patchSize}`,
       batch: run.batchSize,
       views: training.declarations.views.map(({ count, size }) => `${count}x${size}`).join("+"),
       maskedPatches: method.maskedPatches,
+      dropPath: dropPathRate,
+      augment: flags.augment ? "on" : "off",
       precision: description.precision,
       device: deviceName(description.device),
       jit: description.jit,
@@ -111,7 +148,7 @@ function stepResult(method: Method, times: StepTimes, open: number): BenchResult
       firstStepSeconds: [[times.trace + times.firstRun]],
       peakMemoryBytes: [[process.resourceUsage().maxRSS * 1024]],
     },
-    figures: {
+    formulas: {
       ...judged,
       stepSeconds: { unit: "s", of: "stepSeconds" },
       imagesPerSecond: { unit: "1/s", over: "stepSeconds", scale: run.batchSize },

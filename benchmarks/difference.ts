@@ -1,0 +1,69 @@
+/** What changed between two results of the same measurement. */
+import { figureValue, sampleNames, type BenchResult, type Figure } from "./result.ts";
+import { bootstrap, type Draw, type Estimate } from "./statistics.ts";
+
+export interface Change {
+  readonly figure: string;
+  readonly unit: string;
+  readonly before: number;
+  readonly after: number;
+  /** after / before - 1. Both ends are the value itself where both results have one sample. */
+  readonly change: Estimate;
+  readonly verdict: "better" | "worse" | "same";
+}
+
+/** Why two results may not be compared; undefined where they may. */
+export function incomparable(before: BenchResult, after: BenchResult): string | undefined {
+  const was = measuredOf(before);
+  const is = measuredOf(after);
+  const names = [...new Set([...Object.keys(was), ...Object.keys(is)])];
+  const different = names
+    .filter((name) => was[name] !== is[name])
+    .map((name) => `${name} ${was[name] ?? "nothing"} before and ${is[name] ?? "nothing"} after`);
+  if (different.length > 0) return different.join(", ");
+  const missing = Object.keys(judgedOf(before)).filter((name) => !(name in after.figures));
+  return missing.length > 0 ? `there is no ${missing.join(", ")} after` : undefined;
+}
+
+/** What has to be equal: shares of one processor's speed say nothing of another's. */
+function measuredOf({ command, subject, conditions }: BenchResult): Record<string, string | number> {
+  const { cpu, cores } = conditions.machine;
+  return { benchmark: command[0], ...subject, cpu, cores };
+}
+
+/** Of every figure that is judged. Changes up to `threshold`, or the figure's own tolerance, are none. */
+export function changesOf(before: BenchResult, after: BenchResult, threshold: number): Change[] {
+  return Object.entries(judgedOf(before)).map(([name, figure]) => {
+    const { unit, better, tolerance = 0 } = figure;
+    const [was, is] = [before, after].map((result) => result.figures[name]!.value) as [number, number];
+    const change = bootstrap(
+      is / was - 1,
+      (draw) => resampled(after, figure, draw) / resampled(before, figure, draw) - 1,
+    );
+    const beyond =
+      Math.abs(change.value) > Math.max(threshold, tolerance) && (change.low > 0 || change.high < 0);
+    const verdict = !beyond ? "same" : change.value > 0 === (better === "higher") ? "better" : "worse";
+    return { figure: name, unit, before: was, after: is, change, verdict };
+  });
+}
+
+function judgedOf({ figures }: BenchResult): Record<string, Figure> {
+  return Object.fromEntries(Object.entries(figures).filter(([, { better }]) => better !== undefined));
+}
+
+/**
+ * The figure of sittings drawn anew, and in each of samples drawn anew: two sittings differ by more than what one of
+ * them shows. Samples that were taken in turn are drawn together.
+ */
+function resampled({ samples }: BenchResult, figure: Figure, draw: Draw): number {
+  const sittings = draw(samples[sampleNames(figure)[0]!]!.length).map((s) => {
+    const drawn = new Map<number, readonly number[]>();
+    return (name: string) => {
+      const values = samples[name]![s]!;
+      const indices = drawn.get(values.length) ?? draw(values.length);
+      drawn.set(values.length, indices);
+      return indices.map((i) => values[i]!);
+    };
+  });
+  return figureValue(figure, sittings);
+}
