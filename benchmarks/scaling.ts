@@ -118,7 +118,9 @@ function fit(points: readonly Point[], sizeOf: (point: Point) => number): Figure
   return { unit: "exponent", limit: LIMIT, ...estimate };
 }
 
-const flopsOf = ({ result }: Point) => Number(result.subject["flops"]);
+function flopsOf({ result }: Point): number {
+  return Number(result.subject["flops"]);
+}
 
 function tableOf(axis: string, points: readonly Point[]): string[] {
   const titles = [axis, "GFLOP", "seconds", "peak runs", "share of peak", "peak memory"];

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import * as tf from "@tensorflow/tfjs-core";
 import type { Engine } from "../../../core/engine/engine.ts";
 import type { GraphEngine } from "../../../core/engine/graph-engine.ts";
+import { linear } from "../../../core/math/linear.ts";
 import { withScope } from "../../../core/scopes.ts";
 import { makeEngine } from "../../support/engines.ts";
 import { describeEngine } from "./engine-contract.ts";
@@ -59,6 +60,32 @@ describe("the graph engine", () => {
     const exp = timings.filter(({ name }) => /^step\/some-plugin\/loss\/Exp_\d+/.test(name));
     assert.equal(exp.length, 1);
     assert.ok(timings.every(({ microseconds }) => microseconds >= 0));
+  });
+
+  it("times a fused node under the name of the last op in it, whose result it gives", async () => {
+    const engine = use.engine as GraphEngine;
+    const program = await engine.program("step", (tracer) => {
+      const x = tracer.input("x", [64, 64], "float32") as tf.Tensor2D;
+      const bias = tracer.input("bias", [64], "float32") as tf.Tensor1D;
+      const product = withScope("first/embed", () => linear(x, x, bias));
+      tracer.output(
+        "y",
+        withScope("second/loss", () => tf.relu(product)),
+      );
+    });
+    const feeds = { x: new Float32Array(64 * 64), bias: new Float32Array(64) };
+    await program.run(feeds);
+    const { timings } = engine.profile(program, feeds);
+    const products = timings.filter(({ label }) => /MatMul\(/.test(label));
+    assert.deepEqual(
+      products.map(({ name }) => name.replace(/_\d+$/, "")),
+      ["step/second/loss/Relu"],
+    );
+    assert.match(products[0]!.label, /FusedMatMul/);
+    assert.ok(
+      !timings.some(({ label }) => /= \w*(Relu|BiasAdd)\(/.test(label)),
+      "the parts ran on their own",
+    );
   });
 
   it("runs programs of two engines side by side", async () => {
