@@ -7,7 +7,10 @@ export interface TimeShare {
   readonly nodes: number;
 }
 
-/** By plugin and hook, "dino/loss", the longest first. What no plugin made is the core's. */
+/**
+ * By plugin and hook, "dino/loss", the longest first. What no plugin made is the core's. Of ops that TensorFlow fused
+ * into one node the last has the whole time: the node has its name.
+ */
 export function timeByHook(timings: readonly NodeTiming[], plugins: readonly string[]): TimeShare[] {
   return shares(timings, ({ name }) => {
     // <program>/<plugin>/<hook>/<op>, with more in front of what TensorFlow rewrote.
@@ -17,7 +20,7 @@ export function timeByHook(timings: readonly NodeTiming[], plugins: readonly str
   });
 }
 
-/** By TensorFlow op; a fused node counts as the op that it is named after. */
+/** By TensorFlow op, as it ran: fused products are an op of their own, such as _MklNativeFusedMatMul. */
 export function timeByOp(timings: readonly NodeTiming[]): TimeShare[] {
   return shares(timings, ({ label }) => /= (\w+)\(/.exec(label)?.[1] ?? label.slice(0, 30));
 }
