@@ -33,6 +33,7 @@ export function pairsOf(before: string, after: string): Pair[] {
 
 /** File names of the results in a folder. */
 export function resultsIn(folder: string): string[] {
+  if (!isFolder(folder)) throw new UsageError(`${folder} is no folder of results`);
   return readdirSync(folder)
     .filter((name) => name.endsWith(".json"))
     .sort();

@@ -1,6 +1,6 @@
 /** What changed between two results of the same measurement. */
-import { figureValue, sampleNames, type BenchResult, type Figure } from "./result.ts";
-import { bootstrap, type Draw, type Estimate } from "./statistics.ts";
+import { resampledValue, type BenchResult, type Figure } from "./result.ts";
+import { bootstrap, type Estimate } from "./statistics.ts";
 
 export interface Change {
   readonly figure: string;
@@ -38,7 +38,8 @@ export function changesOf(before: BenchResult, after: BenchResult, threshold: nu
     const [was, is] = [before, after].map((result) => result.figures[name]!.value) as [number, number];
     const change = bootstrap(
       is / was - 1,
-      (draw) => resampled(after, figure, draw) / resampled(before, figure, draw) - 1,
+      (draw) =>
+        resampledValue(figure, after.samples, draw) / resampledValue(figure, before.samples, draw) - 1,
     );
     const beyond =
       Math.abs(change.value) > Math.max(threshold, tolerance) && (change.low > 0 || change.high < 0);
@@ -49,21 +50,4 @@ export function changesOf(before: BenchResult, after: BenchResult, threshold: nu
 
 function judgedOf({ figures }: BenchResult): Record<string, Figure> {
   return Object.fromEntries(Object.entries(figures).filter(([, { better }]) => better !== undefined));
-}
-
-/**
- * The figure of sittings drawn anew, and in each of samples drawn anew: two sittings differ by more than what one of
- * them shows. Samples that were taken in turn are drawn together.
- */
-function resampled({ samples }: BenchResult, figure: Figure, draw: Draw): number {
-  const sittings = draw(samples[sampleNames(figure)[0]!]!.length).map((s) => {
-    const drawn = new Map<number, readonly number[]>();
-    return (name: string) => {
-      const values = samples[name]![s]!;
-      const indices = drawn.get(values.length) ?? draw(values.length);
-      drawn.set(values.length, indices);
-      return indices.map((i) => values[i]!);
-    };
-  });
-  return figureValue(figure, sittings);
 }

@@ -5,7 +5,7 @@
 import { readFileSync } from "node:fs";
 import { z } from "zod";
 import { UsageError } from "./command.ts";
-import { median } from "./statistics.ts";
+import { median, type Draw } from "./statistics.ts";
 
 /** Raised where a reader of older results would read newer ones wrongly. */
 export const FORMAT = 1;
@@ -16,7 +16,7 @@ const figure = z.strictObject({
   better: z.enum(["lower", "higher"]).optional(),
   /** Relative changes below are noise, whatever the samples say. */
   tolerance: z.number().optional(),
-  /** More than this fails the command. */
+  /** More than this, beyond its interval, fails the command. */
   limit: z.number().optional(),
   /** value = scale * median of samples `of` / median of samples `over`, each 1 where absent. */
   of: z.string().optional(),
@@ -81,37 +81,54 @@ export function readResult(path: string): BenchResult {
   return parseResult(text, path);
 }
 
-/** The formula's value with `samplesOf` one sitting. */
-function sittingValue(
-  { of, over, scale = 1 }: Formula,
-  samplesOf: (name: string) => readonly number[],
-): number {
-  const medianOf = (name: string | undefined) => (name === undefined ? 1 : median(samplesOf(name)));
-  return (scale * medianOf(of)) / medianOf(over);
+type SamplesOf = (name: string) => readonly number[];
+
+/** The median over sittings of the formula's value in each. All that it names has the same number of sittings. */
+export function valueOf(formula: Formula, samples: Samples): number {
+  return overSittings(formula, sittingsOf(formula, samples));
 }
 
-/** The median over sittings, given as functions from a name to samples. */
-export function figureValue(
-  formula: Formula,
-  sittings: readonly ((name: string) => readonly number[])[],
-): number {
-  return median(sittings.map((samplesOf) => sittingValue(formula, samplesOf)));
+/**
+ * The value with sittings drawn anew, and in each of them samples drawn anew: two sittings differ by more than what
+ * one of them shows. Samples that were taken in turn are drawn together.
+ */
+export function resampledValue(formula: Formula, samples: Samples, draw: Draw): number {
+  const sittings = sittingsOf(formula, samples);
+  return overSittings(
+    formula,
+    draw(sittings.length).map((s) => {
+      const drawn = new Map<number, readonly number[]>();
+      return (name) => {
+        const values = sittings[s]!(name);
+        const indices = drawn.get(values.length) ?? draw(values.length);
+        drawn.set(values.length, indices);
+        return indices.map((i) => values[i]!);
+      };
+    }),
+  );
 }
 
-/** The figures of formulas; all samples that one names have as many sittings. */
+function sittingsOf({ of, over }: Formula, samples: Samples): SamplesOf[] {
+  return samples[(of ?? over)!]!.map((_, s) => (name) => samples[name]![s]!);
+}
+
+function overSittings({ of, over, scale = 1 }: Formula, sittings: readonly SamplesOf[]): number {
+  return median(
+    sittings.map((samplesOf) => {
+      const medianOf = (name: string | undefined) => (name === undefined ? 1 : median(samplesOf(name)));
+      return (scale * medianOf(of)) / medianOf(over);
+    }),
+  );
+}
+
 export function figuresOf(
   formulas: Readonly<Record<string, Formula>>,
   samples: Samples,
 ): BenchResult["figures"] {
   return Object.fromEntries(
-    Object.entries(formulas).map(([name, formula]) => {
-      const sittings = samples[sampleNames(formula)[0]!]!.map((_, s) => (of: string) => samples[of]![s]!);
-      return [name, { ...formula, value: figureValue(formula, sittings) }];
-    }),
+    Object.entries(formulas).map(([name, formula]) => [
+      name,
+      { ...formula, value: valueOf(formula, samples) },
+    ]),
   );
-}
-
-/** What a figure is made of: one name or two. */
-export function sampleNames({ of, over }: Formula): string[] {
-  return [of, over].filter((name) => name !== undefined);
 }

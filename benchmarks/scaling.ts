@@ -1,21 +1,35 @@
 /**
  * npm run bench:scaling -- [--method sere] [--precision fp32] [--batch 1,2,4,8] [--locals 0,2,4,8] [--depth 3,6,12]
- *                          [--steps 7] [--warmup 3] [--out result.json]
+ *                          [--steps 7] [--warmup 3] [--sittings 1] [--out result.json]
  *
- * Times the step while one size grows and the others stay at batch 4, 4 local crops and the arch's depth of 12, each
- * point in a process of its own. Fits seconds / seconds of the matrix products of the same sitting = c x^a, with x the
- * size, and with x the FLOPs of the step's mathematics; the exit code is 1 where an exponent is above 1.05.
+ * Times the step while one size grows and the others stay at batch 4, 4 local crops and depth 12, each point in a
+ * process of its own. Fits seconds / seconds of the matrix products of the same sitting = c x^a, with x the
+ * size (of local crops: all views, 2 + crops), and with x the FLOPs of the step's mathematics; the exit code is 1 where
+ * an exponent is above 1.05, with all of its interval.
  */
 import { tableLines } from "../cli/table.ts";
 import { choiceOf, command, parseFlags, progress, UsageError, wholeOf } from "./command.ts";
 import { emit, makeResult } from "./make-result.ts";
 import { defaultSizes, methods } from "./method.ts";
-import type { BenchResult, Figure, Formula } from "./result.ts";
+import {
+  resampledValue,
+  valueOf,
+  type BenchResult,
+  type Figure,
+  type Formula,
+  type Samples,
+} from "./result.ts";
 import { runBench } from "./sittings.ts";
-import { exponentOf, median } from "./statistics.ts";
+import { bootstrap, exponentOf } from "./statistics.ts";
 
 /** Time in proportion to the work, and what noise may add. */
 const LIMIT = 1.05;
+
+/** The step's time, with the machine's speed taken out. */
+const inPeaks: Formula = { unit: "peak runs", better: "lower", of: "stepSeconds", over: "peakSeconds" };
+
+/** Views beside the local crops: no local crop is no logarithm, and not no work. */
+const GLOBALS = 2;
 
 const base = { batch: 4, locals: 4, depth: 12 };
 type Axis = keyof typeof base;
@@ -38,15 +52,15 @@ await command(async () => {
       depth: { type: "string", default: "3,6,12" },
       steps: { type: "string", default: "7" },
       warmup: { type: "string", default: "3" },
+      sittings: { type: "string", default: "1" },
       out: { type: "string" },
     },
   });
   choiceOf("method", flags.method, methods);
   const sizes = axes.map((axis) => [axis, sizesOf(axis, flags[axis])] as const);
-  const fixed = (["method", "arch", "precision", "device", "steps", "warmup"] as const).flatMap((name) => [
-    `--${name}`,
-    flags[name],
-  ]);
+  const fixed = (["method", "arch", "precision", "device", "steps", "warmup", "sittings"] as const).flatMap(
+    (name) => [`--${name}`, flags[name]],
+  );
   const measured = new Map<string, BenchResult>();
   const points: Record<string, Point[]> = {};
   for (const [axis, list] of sizes) {
@@ -55,10 +69,11 @@ await command(async () => {
       const at = { ...base, [axis]: size };
       const own = axes.flatMap((name) => [`--${name}`, String(at[name])]);
       const key = own.join(" ");
-      progress(`bench:step ${key}`);
-      const result = measured.get(key) ?? (await runBench(["step", ...fixed, ...own]));
-      measured.set(key, result);
-      points[axis].push({ size, result });
+      if (!measured.has(key)) {
+        progress(`bench:step ${key}`);
+        measured.set(key, await runBench(["step", ...fixed, ...own]));
+      }
+      points[axis].push({ size, result: measured.get(key)! });
     }
   }
   for (const axis of axes) process.stderr.write(`\n${tableOf(axis, points[axis]!).join("\n")}\n`);
@@ -85,12 +100,14 @@ function scalingResult(points: Readonly<Record<string, readonly Point[]>>): Benc
   );
   const formulas = all.map(({ name }): [string, Formula] => [
     `${name} stepInPeaks`,
-    { unit: "peak runs", better: "lower", of: `${name} stepSeconds`, over: `${name} peakSeconds` },
+    { ...inPeaks, of: `${name} stepSeconds`, over: `${name} peakSeconds` },
   ]);
-  const fitted = Object.entries(points).flatMap(([axis, list]) => [
-    // No crop has no logarithm.
-    ...(list[0]!.size > 0 ? [[`${axis} exponent`, fit(list, ({ size }) => size)] as const] : []),
-    [`${axis} exponent of FLOPs`, fit(list, flopsOf)] as const,
+  const fitted = axes.flatMap((axis) => [
+    [
+      `${axis} exponent`,
+      fit(points[axis]!, ({ size }) => (axis === "locals" ? GLOBALS + size : size)),
+    ] as const,
+    [`${axis} exponent by FLOPs`, fit(points[axis]!, flopsOf)] as const,
   ]);
   return makeResult({
     subject: {
@@ -108,12 +125,15 @@ function scalingResult(points: Readonly<Record<string, readonly Point[]>>): Benc
 }
 
 function fit(points: readonly Point[], sizeOf: (point: Point) => number): Figure {
-  const estimate = exponentOf(
-    points.map((point) => ({
-      size: sizeOf(point),
-      seconds: point.result.samples["stepSeconds"]![0]!,
-      peaks: point.result.samples["peakSeconds"]![0]!,
-    })),
+  const sizes = points.map(sizeOf);
+  const exponent = (valueAt: (samples: Samples) => number) =>
+    exponentOf(
+      sizes,
+      points.map(({ result }) => valueAt(result.samples)),
+    );
+  const estimate = bootstrap(
+    exponent((samples) => valueOf(inPeaks, samples)),
+    (draw) => exponent((samples) => resampledValue(inPeaks, samples, draw)),
   );
   return { unit: "exponent", limit: LIMIT, ...estimate };
 }
@@ -128,13 +148,11 @@ function tableOf(axis: string, points: readonly Point[]): string[] {
     titles.map((title) => ({ title, align: "right" })),
     points.map((point) => {
       const { figures, samples } = point.result;
-      const seconds = figures["stepSeconds"]!.value;
-      const peakRuns = seconds / median(samples["peakSeconds"]![0]!);
       return [
         String(point.size),
         (flopsOf(point) / 1e9).toFixed(0),
-        seconds.toFixed(2),
-        peakRuns.toFixed(2),
+        figures["stepSeconds"]!.value.toFixed(2),
+        valueOf(inPeaks, samples).toFixed(2),
         `${(100 * figures["shareOfPeak"]!.value).toFixed(1)} %`,
         `${(figures["peakMemoryBytes"]!.value / 1e9).toFixed(2)} GB`,
       ];

@@ -53,25 +53,9 @@ export function ratioOfMedians(numerators: readonly number[], denominators: read
   });
 }
 
-export interface ScalingPoint {
-  readonly size: number;
-  /** Samples taken in turn: what grows with the size, and what the machine's speed is told by. */
-  readonly seconds: readonly number[];
-  readonly peaks: readonly number[];
-}
-
-/** The exponent a of median(seconds) / median(peaks) = c size^a: the least-squares slope of the logarithms. */
-export function exponentOf(points: readonly ScalingPoint[]): Estimate {
-  const sizes = points.map(({ size }) => Math.log(size));
-  const slopeOf = (values: readonly number[]) => slope(sizes, values.map(Math.log));
-  return bootstrap(slopeOf(points.map(({ seconds, peaks }) => median(seconds) / median(peaks))), (draw) =>
-    slopeOf(
-      points.map(({ seconds, peaks }) => {
-        const drawn = draw(seconds.length);
-        return median(drawn.map((i) => seconds[i]!)) / median(drawn.map((i) => peaks[i]!));
-      }),
-    ),
-  );
+/** The exponent a of values = c sizes^a: the least-squares slope of the logarithms. */
+export function exponentOf(sizes: readonly number[], values: readonly number[]): number {
+  return slope(sizes.map(Math.log), values.map(Math.log));
 }
 
 function slope(x: readonly number[], y: readonly number[]): number {

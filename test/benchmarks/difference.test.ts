@@ -117,13 +117,14 @@ describe("bench:diff", function () {
   });
   after(() => rmSync(folder, { recursive: true }));
 
-  function diff(...paths: string[]) {
-    const script = fileURLToPath(new URL("../../benchmarks/diff.ts", import.meta.url));
-    const given = paths.map((path) => join(folder, path));
-    const args = ["--import", "tsx", "--conditions=relata-source", script, ...given];
-    const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: "utf8" });
+  function bench(name: string, ...args: string[]) {
+    const script = fileURLToPath(new URL(`../../benchmarks/${name}.ts`, import.meta.url));
+    const all = ["--import", "tsx", "--conditions=relata-source", script, ...args];
+    const { status, stdout, stderr } = spawnSync(process.execPath, all, { encoding: "utf8" });
+    assert.ok(!stderr.includes("    at "), `a stack is no message: ${stderr}`);
     return { status, stdout, stderr };
   }
+  const diff = (...paths: string[]) => bench("diff", ...paths.map((path) => join(folder, path)));
 
   it("ends with 1 where a figure got worse, and tells it", () => {
     const { status, stdout, stderr } = diff("before/a.json", "worse/a.json");
@@ -154,7 +155,16 @@ describe("bench:diff", function () {
       const { status, stderr } = diff(...paths);
       assert.equal(status, 2, stderr);
       assert.match(stderr, reason);
-      assert.ok(!stderr.includes("    at "), `a stack is no message: ${stderr}`);
     }
+  });
+
+  it("is not begun by bench:guard for another machine's results", () => {
+    const results = ["--results", join(folder, "before")];
+    const elsewhere = bench("guard", "a", ...results);
+    assert.equal(elsewhere.status, 2);
+    assert.match(elsewhere.stderr, /^a was measured on 2 cores of a processor, and this machine has /);
+    const unknown = bench("guard", "b", ...results);
+    assert.equal(unknown.status, 2);
+    assert.match(unknown.stderr, /^there is no result b: give some of a, only$/m);
   });
 });
