@@ -129,10 +129,9 @@ function noiseBatch({ run, training }: Assembly, { epoch, step }: Progress): Vie
     const words = Uint32Array.from({ length: Math.ceil(bytes / 4) }, () => random.uint32());
     return new Uint8Array(words.buffer, 0, bytes);
   };
+  const crop = () => [random.uniform(0, 40), random.uniform(0, 40), 200, 200, random.integer(0, 1)];
   const rects = ({ count }: ViewGroupSpec) =>
-    Float32Array.from({ length: count * run.batchSize * 5 }, (_, i) =>
-      i % 5 < 2 ? random.uniform(0, 40) : 200,
-    );
+    Float32Array.from(Array.from({ length: count * run.batchSize }, crop).flat());
   return {
     epoch,
     step,

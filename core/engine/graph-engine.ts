@@ -48,6 +48,7 @@ class GraphProgram implements Program {
   readonly captured: Captured;
   readonly inputs: Inputs;
   readonly variables: readonly Variable[];
+  private readonly captured: Captured;
   private readonly outputs: readonly string[];
   private readonly prepared: PreparedRun;
   private readonly ready: (variables: readonly Variable[]) => void;
@@ -63,6 +64,7 @@ class GraphProgram implements Program {
     this.name = name;
     this.session = session;
     this.trace = trace;
+    this.captured = captured;
     this.variables = captured.variables;
     this.ready = ready;
     this.captured = captured;
@@ -89,6 +91,15 @@ class GraphProgram implements Program {
     this.ready(this.variables);
     const { outputs, timings } = this.prepared.profile(orderFeeds(this.name, this.inputs, feeds));
     return { outputs: this.named(outputs), timings };
+  }
+
+  /** Throws RangeError for an output that it does not have. */
+  part(names: readonly string[]): GraphProgram {
+    const missing = names.find((name) => !this.outputs.includes(name));
+    if (missing !== undefined) throw new RangeError(`the program ${this.name} has no output ${missing}`);
+    const outputs = this.captured.outputs.filter(({ name }) => names.includes(name));
+    const captured = { ...this.captured, outputs, targets: [] };
+    return new GraphProgram(`${this.name}.part`, this.trace, captured, this.session, this.ready);
   }
 
   private named(values: readonly HostArray[]): Record<string, HostArray> {
@@ -214,6 +225,11 @@ export class GraphEngine implements Engine {
     const results = await run.run(orderFeeds(own.name, inputs, feeds));
     const first = floats[results.findIndex((finite) => finite[0] === 0)];
     return first && { op: first.op, scope: first.scope, gradientOf: first.gradientOf };
+  }
+
+  /** A program of some of another's outputs: what they do not need is not computed, nor is anything written. */
+  part(program: Program, outputs: readonly string[]): Program {
+    return this.ownProgram(program).part(outputs);
   }
 
   /** Runs a program with every node timed. */
