@@ -48,7 +48,6 @@ class GraphProgram implements Program {
   readonly captured: Captured;
   readonly inputs: Inputs;
   readonly variables: readonly Variable[];
-  private readonly captured: Captured;
   private readonly outputs: readonly string[];
   private readonly prepared: PreparedRun;
   private readonly ready: (variables: readonly Variable[]) => void;
@@ -64,7 +63,6 @@ class GraphProgram implements Program {
     this.name = name;
     this.session = session;
     this.trace = trace;
-    this.captured = captured;
     this.variables = captured.variables;
     this.ready = ready;
     this.captured = captured;
