@@ -18,13 +18,20 @@ export class PyTorchSide implements Side {
   /** Before the first step: Python, PyTorch and the weights. */
   readonly startBytes: number;
   readonly version: string;
+  readonly threads: number;
   private readonly child: ChildProcessByStdio<Writable, Readable, null>;
   private readonly answers: AsyncIterator<string>;
 
-  private constructor(child: PyTorchSide["child"], answers: AsyncIterator<string>, hello: Hello, name: string) {
+  private constructor(
+    child: PyTorchSide["child"],
+    answers: AsyncIterator<string>,
+    hello: Hello,
+    name: string,
+  ) {
     this.child = child;
     this.answers = answers;
     this.version = hello.torch;
+    this.threads = hello.threads;
     this.startBytes = hello.peakBytes;
     this.name = name;
   }
@@ -62,6 +69,7 @@ export class PyTorchSide implements Side {
 
 interface Hello {
   readonly torch: string;
+  readonly threads: number;
   readonly peakBytes: number;
 }
 

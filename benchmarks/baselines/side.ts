@@ -1,11 +1,10 @@
 /** What is compared: two that run the same phases of the same step. */
 
-export const phases = ["step", "gradients", "forward"] as const;
-
 /**
  * forward: both networks and all losses, nothing kept for a backward pass. gradients: losses and gradients of all
  * weights. step: all of it, and the weights move.
  */
+export const phases = ["step", "gradients", "forward"] as const;
 export type Phase = (typeof phases)[number];
 
 export interface PhaseRun {
