@@ -51,6 +51,17 @@ describe("the graph engine", () => {
     assert.equal(engine.nodeCount, nodes);
   });
 
+  it("runs a part of a program, which writes nothing and needs no more nodes", async () => {
+    const engine = use.engine as GraphEngine;
+    const { count, program } = await small(engine);
+    const nodes = engine.nodeCount;
+    const part = engine.part(program, ["y"]);
+    assert.deepEqual([...(await part.run({ x: f32(0, 0) }))["y"]!], [2]);
+    assert.deepEqual(await valuesOf(engine, count), [0]);
+    assert.equal(engine.nodeCount, nodes);
+    assert.throws(() => engine.part(program, ["y", "z"]), /has no output z/);
+  });
+
   it("times every node of a run, which counts like any other", async () => {
     const engine = use.engine as GraphEngine;
     const { count, program } = await small(engine);
