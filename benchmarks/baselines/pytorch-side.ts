@@ -43,6 +43,8 @@ export class PyTorchSide implements Side {
       stdio: ["pipe", "pipe", "inherit"],
       env: { ...process.env, PYTHONPATH: pytorchFolder, PYTHONDONTWRITEBYTECODE: "1" },
     });
+    // Where it has ended, its answers have too, and that is told.
+    child.stdin.on("error", () => undefined);
     const lines: Interface = createInterface({ input: child.stdout });
     const answers = lines[Symbol.asyncIterator]();
     const hello = await answerOf<Hello>(answers);
