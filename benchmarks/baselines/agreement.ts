@@ -34,9 +34,8 @@ export class Differences {
     if (ours !== theirs) throw new RangeError(`one side has ${ours}, the other ${theirs}`);
     for (const name of names) {
       const difference = Math.abs(one[name]! - other[name]!) / Math.abs(other[name]!);
-      const largest = this.largest[name] ?? 0;
-      // NaN stays: it is no agreement.
-      this.largest[name] = difference <= largest ? largest : difference;
+      // NaN is the largest, and stays: it is no agreement.
+      this.largest[name] = Math.max(difference, this.largest[name] ?? 0);
     }
   }
 
