@@ -12,6 +12,9 @@ const requirements = join(pytorchFolder, "requirements.txt");
 const pythonIn = (folder: string) =>
   join(folder, process.platform === "win32" ? "Scripts/python.exe" : "bin/python");
 
+/** AdamW is fused on the CPU since 2.4. */
+const PROBE = "import numpy, torch; assert tuple(map(int, torch.__version__.split('.')[:2])) >= (2, 4)";
+
 /** A Python with PyTorch: the given one, $RELATA_PYTHON, or that of our environment; undefined where it has none. */
 export function findPython(given = process.env["RELATA_PYTHON"]): string | undefined {
   const python = given ?? pythonIn(environment);
@@ -23,15 +26,19 @@ export function requirePython(given = process.env["RELATA_PYTHON"]): string {
   const found = findPython(given);
   if (found) return found;
   if (given)
-    throw new UsageError(`${given} cannot import torch and numpy: give it what ${requirements} lists`);
+    throw new UsageError(
+      `${given} cannot import numpy and torch, 2.4 or later: give it what ${requirements} lists`,
+    );
   makeEnvironment();
   const made = findPython();
   if (made) return made;
-  throw new UsageError(`${environment} was made and cannot import torch: remove it, and see what pip says`);
+  throw new UsageError(
+    `${environment} was made and cannot import numpy and torch: remove it, and see what pip says`,
+  );
 }
 
 function hasTorch(python: string): boolean {
-  return spawnSync(python, ["-c", "import torch, numpy"], { stdio: "ignore" }).status === 0;
+  return spawnSync(python, ["-c", PROBE], { stdio: "ignore" }).status === 0;
 }
 
 function makeEnvironment(): void {
