@@ -4,7 +4,7 @@ import ts from "typescript-eslint";
 import { importDirection } from "./scripts/import-direction.mjs";
 
 export default defineConfig(
-  globalIgnores(["dist", "docs/api", "runs", "test/fixtures"]),
+  globalIgnores(["dist", "docs/api", "runs", "test/fixtures", "core/data/assembly"]),
   js.configs.recommended,
   { rules: { eqeqeq: "error" } },
   {

@@ -3,6 +3,8 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { Channels, Raster } from "../../../core/data/decode.ts";
 import { Resampler, type ResampleOptions } from "../../../core/data/resample.ts";
+import { Random } from "../../../core/random.ts";
+import { MODULE, wasmModule } from "../../../scripts/wasm-module.ts";
 
 interface Golden {
   cases: {
@@ -46,6 +48,52 @@ function resize(image: Raster, options: ResampleOptions): Uint8Array {
   return out;
 }
 
+/** Keys' cubic with a = -1/2. */
+function cubic(x: number): number {
+  const t = Math.abs(x);
+  return t < 1 ? (1.5 * t - 2.5) * t * t + 1 : t < 2 ? ((-0.5 * t + 2.5) * t - 4) * t + 2 : 0;
+}
+
+/** One axis of a resize in plain sums: `length` bytes, `step` apart, to `outputs` bytes. */
+function line(values: readonly number[], outputs: number): number[] {
+  const scale = values.length / outputs;
+  const support = 2 * Math.max(scale, 1);
+  return Array.from({ length: outputs }, (_, output) => {
+    const center = (output + 0.5) * scale;
+    const start = Math.max(0, Math.trunc(center - support + 0.5));
+    const end = Math.min(values.length, Math.trunc(center + support + 0.5));
+    const read = values.slice(start, end);
+    const weights = read.map((_, i) => cubic((start + i - center + 0.5) * (1 / Math.max(scale, 1))));
+    const total = weights.reduce((sum, weight) => sum + weight);
+    const fixed = weights.map((weight) => Math.round(weight * (1 / total) * 2 ** 22));
+    const sum = read.reduce((all, value, i) => all + value * fixed[i]!, 2 ** 21);
+    return Math.min(255, Math.max(0, Math.floor(sum / 2 ** 22)));
+  });
+}
+
+/** A crop resized by `line`, columns after rows. */
+function plain({ data, width, channels }: Raster, { region, ...size }: ResampleOptions): Uint8Array {
+  const { x, y } = region;
+  const planes = Array.from({ length: channels }, (_, c) => {
+    const rows = Array.from({ length: region.height }, (_, v) =>
+      line(
+        Array.from({ length: region.width }, (_, u) => data[((y + v) * width + x + u) * channels + c]!),
+        size.width,
+      ),
+    );
+    return rows[0]!.map((_, u) =>
+      line(
+        rows.map((row) => row[u]!),
+        size.height,
+      ),
+    );
+  });
+  return Uint8Array.from({ length: size.width * size.height * channels }, (_, i) => {
+    const pixel = Math.floor(i / channels);
+    return planes[i % channels]![pixel % size.width]![Math.floor(pixel / size.width)]!;
+  });
+}
+
 describe("Resampler", () => {
   for (const { name, source, region, output, cropFirst, sha256, bytes } of golden.cases) {
     it(`gives Pillow's bytes: ${name}`, () => {
@@ -61,6 +109,54 @@ describe("Resampler", () => {
       assert.equal(createHash("sha256").update(out).digest("hex"), sha256);
     });
   }
+
+  it("gives what plain sums give, for sizes of all kinds", () => {
+    const random = new Random(0, "resample.test");
+    for (let i = 0; i < 60; i++) {
+      const channels = i % 2 === 0 ? 3 : 1;
+      const noise = raster(40 + i, 30 + ((7 * i) % 40), channels, () => random.integer(0, 255));
+      const side = (most: number) => random.integer(1, most);
+      const [width, height] = [side(noise.width), side(noise.height)];
+      const region = {
+        x: random.integer(0, noise.width - width),
+        y: random.integer(0, noise.height - height),
+        width,
+        height,
+      };
+      // Shrinking by 4 both ways would take a halved copy.
+      const options = { region, width: side(40), height: Math.max(side(40), Math.ceil(height / 3.9)) };
+      assert.deepEqual(resize(noise, options), plain(noise, options), JSON.stringify({ channels, options }));
+    }
+  });
+
+  it("shrinks one axis alone by any factor", () => {
+    const wide = raster(9000, 3, 3, () => 90);
+    const region = { x: 0, y: 0, width: 9000, height: 3 };
+    assert.ok(resize(wide, { region, width: 1, height: 3 }).every((value) => value === 90));
+    const high = raster(3, 9000, 1, () => 90);
+    assert.ok(
+      resize(high, { region: { ...region, width: 3, height: 9000 }, width: 700, height: 1 }).every(
+        (v) => v === 90,
+      ),
+    );
+  });
+
+  it("may go back to an image after another", () => {
+    const region = { x: 0, y: 0, width: 200, height: 160 };
+    const options = { region, width: 20, height: 16 };
+    const images = [1, 2].map((key) => raster(200, 160, 3, (x, y) => (x * key + y) % 256));
+    const resamplers = images.map((image) => new Resampler(image));
+    const alone = images.map((image) => resize(image, options));
+    for (const one of [0, 1, 0]) {
+      const out = new Uint8Array(20 * 16 * 3);
+      resamplers[one]!.resize(options, out);
+      assert.deepEqual(out, alone[one]);
+    }
+  });
+
+  it("runs what `npm run build:wasm` makes of its source", async () => {
+    assert.ok(readFileSync(MODULE, "utf8") === (await wasmModule()), "run `npm run build:wasm`");
+  });
 
   it("mirrors: a flipped view of an image is the view of the flipped image", () => {
     const image = goldenImage(50, 37, 3);
