@@ -1,6 +1,6 @@
 /** Pixels on their way into the backbone. */
 import * as tf from "@tensorflow/tfjs-core";
-import { constant, float32 } from "../math/index.ts";
+import { constant, float32, fused } from "../math/index.ts";
 
 export interface Normalisation {
   /** Per channel, of pixels in 0..1. */
@@ -17,5 +17,7 @@ export function unitPixels(bytes: tf.Tensor4D): tf.Tensor4D {
 export function normalise(images: tf.Tensor4D, { mean, std }: Normalisation): tf.Tensor4D {
   const perChannel = (values: readonly number[]) =>
     constant(Float32Array.from(values), [1, 1, 1, values.length]);
-  return float32(() => tf.div(tf.sub(images, perChannel(mean)), perChannel(std)));
+  return float32(() =>
+    fused("normalise", () => tf.div(tf.sub(images, perChannel(mean)), perChannel(std)) as tf.Tensor4D),
+  );
 }

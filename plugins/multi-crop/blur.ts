@@ -56,25 +56,52 @@ function perChannel(kernel: tf.Tensor3D, channels: number): tf.Tensor3D {
 }
 
 /**
- * The band of K in tiles. Away from the edges every row of K holds the same taps, so the tiles of a side of any
- * size are cut from the matrix of a side of three tiles: its first, its middle and its last.
+ * The band of K in tiles. `reach` rows at either end, where edge pixels stand in for what lies beyond, are those of the
+ * K of an image of 2 reach + 1 pixels; its middle row holds the taps of all other rows.
  */
 function kernelTiles(radii: tf.Tensor3D, size: number, reach: number): KernelTile[] {
   const n = radii.shape[0];
-  const tile = Math.max(TILE, reach);
-  const small = Math.min(size, 3 * tile);
-  const full = gaussianMatrix(radii, small);
-  if (small === size) return [{ from: 0, to: size, kernel: full }];
-  const tiles: KernelTile[] = [];
-  for (let start = 0; start < size; start += tile) {
-    const end = Math.min(start + tile, size);
+  const least = 2 * reach + 1;
+  if (size < least) return [{ from: 0, to: size, kernel: gaussianMatrix(radii, size) }];
+  const small = gaussianMatrix(radii, least);
+  const taps = tf.slice(small, [0, reach, 0], [n, 1, least]);
+
+  // The last one takes the rest, so that none is smaller than the band needs.
+  const tile = Math.max(TILE, least);
+  const count = Math.max(1, Math.floor(size / tile));
+  return Array.from({ length: count }, (_, i) => {
+    const start = i * tile;
+    const end = i === count - 1 ? size : start + tile;
     const from = Math.max(0, start - reach);
     const to = Math.min(size, end + reach);
-    const shift = to === size ? small - size : start === 0 ? 0 : tile - start;
-    const kernel = tf.slice(full, [0, start + shift, from + shift], [n, end - start, to - from]);
-    tiles.push({ from, to, kernel });
-  }
-  return tiles;
+    const [first, last] = [Math.max(start, reach), Math.min(end, size - reach)];
+    const rest = to - from - least;
+    const edge = (row: number) => tf.slice(small, [0, row, 0], [n, reach, least]);
+    const parts = [
+      ...(start < first ? [padded(edge(0), 0, rest)] : []),
+      shifted(taps, last - first, to - from),
+      ...(last < end ? [padded(edge(reach + 1), rest, 0)] : []),
+    ];
+    return { from, to, kernel: tf.concat(parts, 1) };
+  });
+}
+
+/**
+ * Row i holds the taps from column i on: [n, rows, columns]. Copies of the taps, each with zeros behind it up to
+ * columns + 1 values, are laid end to end; cut into rows of `columns` values, each begins one value later in its copy.
+ *
+ * @param taps [n, 1, taps]
+ */
+function shifted(taps: tf.Tensor3D, rows: number, columns: number): tf.Tensor3D {
+  const [n, , count] = taps.shape;
+  const copies = tf.tile(padded(taps, 0, columns + 1 - count), [1, 1, rows]);
+  return tf.reshape(tf.slice(copies, [0, 0, 0], [n, 1, rows * columns]), [n, rows, columns]);
+}
+
+/** Zeros on either side of each row. */
+function padded(rows: tf.Tensor3D, left: number, right: number): tf.Tensor3D {
+  // prettier-ignore
+  return tf.pad(rows, [[0, 0], [0, 0], [left, right]]);
 }
 
 /** K = B^3, [n, size, size]. */

@@ -7,12 +7,12 @@
  * a hue shift goes through hue, saturation and value in bytes, the shift truncated to 1/255 turn (up to ten
  * levels of a saturated colour, half a level on average).
  *
- * Images are held as planes, [n, 3, S * S]: brightness, contrast, saturation and grayscale are then one product
- * with a 3 x 3 matrix per image, and the hue shift is elementwise. Measured on 2 CPU cores, 8 x 224 x 224: 1.3 ms
- * and 3.5 ms, so the hue shift is done once with room for three blends on either side, instead of at all four
- * places of the order. On a GPU that rounds to TF32 each product is exact to an eighth of a level.
+ * Colours are held apart, each [n, S * S], and all but the blur is elementwise: what costs is passes over the pixels. So
+ * the hue shift is done once with room for three blends on either side, instead of at all four places of the order,
+ * and each operation is a fused piece of its own. One piece of them all would be slower by far: each blend needs the
+ * mean of what comes before, and XLA computes that again in every piece of work that reads it.
  */
-import { constant, float32, tf } from "../../core/plugin.ts";
+import { fused, tf } from "../../core/plugin.ts";
 import { blur } from "./blur.ts";
 import { BLENDS, boxRadius, ColourLayout, type ColourSpec } from "./sampling.ts";
 
@@ -39,6 +39,9 @@ export function colourStages(specs: readonly ColourSpec[]): ColourStages {
   };
 }
 
+/** Red, green and blue of a batch, each [n, P] in 0..1. */
+type Planes = readonly [tf.Tensor2D, tf.Tensor2D, tf.Tensor2D];
+
 /**
  * @param images [n, S, S, 3] in 0..1
  * @param params [n, ColourLayout.length], rows of `sampleColour`
@@ -46,58 +49,60 @@ export function colourStages(specs: readonly ColourSpec[]): ColourStages {
  */
 export function applyColour(images: tf.Tensor4D, params: tf.Tensor2D, stages: ColourStages): tf.Tensor4D {
   const [n, height, width] = images.shape;
-  const column = (offset: number): tf.Tensor3D =>
-    tf.reshape(tf.slice(params, [0, offset], [n, 1]), [n, 1, 1]);
-  let planes: tf.Tensor3D = tf.reshape(tf.transpose(images, [0, 3, 1, 2]), [n, 3, height * width]);
-  if (stages.jitter) planes = jitter(planes, params, column(ColourLayout.hue));
+  const column: Column = (offset) => tf.slice(params, [0, offset], [n, 1]);
+  const channels = fused("colour.channels", () => tf.unstack(tf.reshape(images, [n, height * width, 3]), 2));
+  let planes = channels as unknown as Planes;
+  if (stages.jitter) planes = jitter(planes, column);
   if (stages.grayscale) planes = grayscale(planes, column(ColourLayout.grayscale));
+  let square: tf.Tensor4D = tf.reshape(tf.stack([...planes], 1), [n, 3, height, width]);
   if (stages.maxBoxRadius > 0) {
-    const square: tf.Tensor4D = tf.reshape(planes, [n, 3, height, width]);
-    const blurred = blur(square, column(ColourLayout.boxRadius), stages.maxBoxRadius);
-    planes = tf.reshape(blurred, [n, 3, height * width]);
+    const radii: tf.Tensor3D = tf.reshape(column(ColourLayout.boxRadius), [n, 1, 1]);
+    square = blur(square, radii, stages.maxBoxRadius);
   }
-  if (stages.solarise) planes = solarise(planes, column(ColourLayout.solarise));
-  return tf.transpose(tf.reshape(planes, [n, 3, height, width]), [0, 2, 3, 1]);
+  return fused("colour.interleave", () => {
+    const solarised = stages.solarise
+      ? solarise(square, tf.reshape(column(ColourLayout.solarise), [n, 1, 1, 1]))
+      : square;
+    return tf.transpose(solarised, [0, 2, 3, 1]);
+  });
+}
+
+/** A parameter of all images by its offset, [n, 1]. */
+type Column = (offset: number) => tf.Tensor2D;
+
+const each = (planes: Planes, change: (plane: tf.Tensor2D) => tf.Tensor2D): Planes =>
+  planes.map(change) as unknown as Planes;
+
+/** L(x), [n, P] */
+function luma(planes: Planes): tf.Tensor2D {
+  return tf.addN(planes.map((plane, c) => tf.mul(plane, LUMA[c]!)));
 }
 
 /** Blends, hue shift, blends: any order of the four operations (see `ColourLayout`). */
-function jitter(planes: tf.Tensor3D, params: tf.Tensor2D, turns: tf.Tensor3D): tf.Tensor3D {
-  const blends = (input: tf.Tensor3D, offset: number) => {
-    const n = params.shape[0];
-    const rows = tf.reshape(tf.slice(params, [0, offset], [n, 3 * BLENDS]), [n, BLENDS, 3]);
-    return tf.unstack(rows, 1).reduce<tf.Tensor3D>((x, row) => blend(x, row as tf.Tensor2D), input);
+function jitter(planes: Planes, column: Column): Planes {
+  const blends = (input: Planes, first: number) => {
+    const offsets = Array.from({ length: BLENDS }, (_, i) => first + 3 * i);
+    return offsets.reduce((x, at) => blend(x, column(at), column(at + 1), column(at + 2)), input);
   };
-  return blends(rotateHue(blends(planes, ColourLayout.before), turns), ColourLayout.after);
+  const before = blends(planes, ColourLayout.before);
+  return blends(rotateHue(before, column(ColourLayout.hue)), ColourLayout.after);
 }
 
 /**
- * clip(scale x + grey L(x) + mean m), L the luma and m its mean over the image, which PIL rounds to a level.
- *
- * @param planes [n, 3, P]
- * @param coefficients [n, 3]: scale, grey, mean
+ * clip(scale x + grey L(x) + mean m), m the mean of L(x) over the image, which PIL rounds to a level. The coefficients
+ * are [n, 1].
  */
-function blend(planes: tf.Tensor3D, coefficients: tf.Tensor2D): tf.Tensor3D {
-  const n = planes.shape[0];
-  const [scale, grey, mean] = tf.split(tf.reshape(coefficients, [n, 3, 1]), 3, 1);
-  const luma = tf.sum(
-    tf.mul(tf.mean(planes, 2, true), constant(Float32Array.from(LUMA), [1, 3, 1])),
-    1,
-    true,
-  );
-  const level = tf.div(tf.floor(tf.add(tf.mul(luma, 255), 0.5)), 255); // [n, 1, 1]
-  return tf.clipByValue(tf.add(mix(planes, scale!, grey!), tf.mul(level, mean!)), 0, 1);
-}
-
-/** scale x + grey L(x); the coefficients are [n, 1, 1]. */
-function mix(planes: tf.Tensor3D, scale: tf.Tensor, grey: tf.Tensor): tf.Tensor3D {
-  const identity = constant(Float32Array.of(1, 0, 0, 0, 1, 0, 0, 0, 1), [1, 3, 3]);
-  const luma = constant(Float32Array.from([...LUMA, ...LUMA, ...LUMA]), [1, 3, 3]);
-  const matrices: tf.Tensor3D = tf.add(tf.mul(identity, scale), tf.mul(luma, grey));
-  return float32(() => tf.matMul(matrices, planes));
+function blend(planes: Planes, scale: tf.Tensor2D, grey: tf.Tensor2D, mean: tf.Tensor2D): Planes {
+  const average = fused("colour.mean", () => tf.mean(luma(planes), 1, true));
+  const level = tf.div(tf.floor(tf.add(tf.mul(average, 255), 0.5)), 255);
+  return fused("colour.blend", () => {
+    const shift = tf.add(tf.mul(luma(planes), grey), tf.mul(level, mean));
+    return each(planes, (plane) => tf.clipByValue(tf.add(tf.mul(plane, scale), shift), 0, 1));
+  });
 }
 
 /**
- * Moves the hue by `turns` [n, 1, 1] and keeps HSV's value M = max(R, G, B) and saturation C / M, C = M - m,
+ * Moves the hue by `turns` [n, 1] and keeps HSV's value M = max(R, G, B) and saturation C / M, C = M - m,
  * m = min(R, G, B).
  *
  * On a hue circle of circumference 6 with red at 0, a colour at h in [-3, 3] has the red part
@@ -105,34 +110,38 @@ function mix(planes: tf.Tensor3D, scale: tf.Tensor, grey: tf.Tensor): tf.Tensor3
  * Conversely |h| C = C + G + B - R - m, and h has the sign of G - B. For |h| up to 7, beyond once around,
  * 2 - |h| becomes | |h| - 3 | - 1. Multiplied by C nothing is divided, and a grey pixel (C = 0) stays as it is.
  */
-function rotateHue(planes: tf.Tensor3D, turns: tf.Tensor3D): tf.Tensor3D {
-  const n = planes.shape[0];
-  const [red, green, blue] = tf.unstack(planes, 1) as [tf.Tensor, tf.Tensor, tf.Tensor];
-  const highest = tf.maximum(tf.maximum(red, green), blue);
-  const lowest = tf.minimum(tf.minimum(red, green), blue);
-  const chroma = tf.sub(highest, lowest);
-  const size = tf.sub(tf.add(tf.add(chroma, green), blue), tf.add(red, lowest));
-  const signed = tf.where(tf.greaterEqual(green, blue), size, tf.neg(size));
-  const hue = tf.add(signed, tf.mul(chroma, tf.mul(tf.reshape(turns, [n, 1]), 6)));
-  const third = tf.mul(chroma, 2);
-  const half = tf.mul(chroma, 3);
-  const base = tf.sub(lowest, chroma);
-  const channel = (distance: tf.Tensor) => {
-    const level = tf.add(tf.abs(tf.sub(tf.abs(distance), half)), base);
-    return tf.maximum(lowest, tf.minimum(highest, level));
-  };
-  return tf.stack([channel(hue), channel(tf.sub(hue, third)), channel(tf.add(hue, third))], 1) as tf.Tensor3D;
+function rotateHue([red, green, blue]: Planes, turns: tf.Tensor2D): Planes {
+  return fused("colour.hue", () => {
+    const highest = tf.maximum(tf.maximum(red, green), blue);
+    const lowest = tf.minimum(tf.minimum(red, green), blue);
+    const chroma = tf.sub(highest, lowest);
+    const size = tf.sub(tf.add(tf.add(chroma, green), blue), tf.add(red, lowest));
+    const signed = tf.where(tf.greaterEqual(green, blue), size, tf.neg(size));
+    const hue = tf.add(signed, tf.mul(chroma, tf.mul(turns, 6)));
+    const third = tf.mul(chroma, 2);
+    const half = tf.mul(chroma, 3);
+    const base = tf.sub(lowest, chroma);
+    const channel = (distance: tf.Tensor): tf.Tensor2D => {
+      const level = tf.add(tf.abs(tf.sub(tf.abs(distance), half)), base);
+      return tf.maximum(lowest, tf.minimum(highest, level));
+    };
+    return [channel(hue), channel(tf.sub(hue, third)), channel(tf.add(hue, third))] as const;
+  });
 }
 
-/** `grey` [n, 1, 1]: 1 = all channels become the luma, 0 = none does. */
-function grayscale(planes: tf.Tensor3D, grey: tf.Tensor3D): tf.Tensor3D {
-  return mix(planes, tf.sub(1, grey), grey);
+/** `grey` [n, 1]: 1 = all channels become the luma, 0 = none does. */
+function grayscale(planes: Planes, grey: tf.Tensor2D): Planes {
+  return fused("colour.grey", () => {
+    const own = tf.mul(luma(planes), grey);
+    const rest = tf.sub(1, grey);
+    return each(planes, (plane) => tf.add(tf.mul(plane, rest), own));
+  });
 }
 
 /**
- * Where `on` [n, 1, 1] is 1, levels from 128 up are inverted: min(x, 1 - x), which is PIL's solarize(128) on
+ * Where `on` [n, 1, 1, 1] is 1, levels from 128 up are inverted: min(x, 1 - x), which is PIL's solarize(128) on
  * every level and needs no comparison. Elsewhere min(x, 2 - x) = x.
  */
-function solarise(planes: tf.Tensor3D, on: tf.Tensor3D): tf.Tensor3D {
-  return tf.minimum(planes, tf.sub(tf.sub(2, on), planes));
+function solarise(images: tf.Tensor4D, on: tf.Tensor): tf.Tensor4D {
+  return tf.minimum(images, tf.sub(tf.sub(2, on), images));
 }

@@ -164,13 +164,18 @@ describe("the multi-crop plugin", () => {
   });
 
   for (const channels of [3, 1]) {
-    it(`gives the same captured and op by op, with ${channels} channels`, async () => {
-      const [captured, eager] = [
+    it(`gives the same captured, compiled and op by op, with ${channels} channels`, async () => {
+      const [captured, compiled, eager] = [
         await make(crops, { channels }, "captured"),
+        await make(crops, { channels }, "compiled"),
         await make(crops, { channels }),
       ];
-      for (const step of [0, 1]) {
-        const [a, b] = [await augmented(captured, step), await augmented(eager, step)];
+      for (const [training, step] of [
+        [captured, 0],
+        [captured, 1],
+        [compiled, 1],
+      ] as const) {
+        const [a, b] = [await augmented(training, step), await augmented(eager, step)];
         for (const [group, rows, size] of [
           ["global", 4, 16],
           ["local", 6, 8],
