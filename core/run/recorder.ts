@@ -88,8 +88,8 @@ export class Recorder implements TrainObserver {
     this.events = EventWriter.open(this.folder.path, resumed);
   }
 
-  step({ step, epoch, scalars, imagesPerSecond }: StepReport): void {
-    this.write({ step, epoch }, { ...scalars, imagesPerSecond });
+  step({ step, epoch, scalars, imagesPerSecond, waitShare, hostShare }: StepReport): void {
+    this.write({ step, epoch }, { ...scalars, imagesPerSecond, waitShare, hostShare });
   }
 
   /** `progress` counts updates that are done; the log has them under the index of the last one. */

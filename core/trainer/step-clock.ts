@@ -1,3 +1,12 @@
+export interface StepTiming {
+  readonly imagesPerSecond: number;
+  readonly etaSeconds: number;
+  /** Parts of the time since the last tick, 0..1: in `waiting`, and neither there nor in `computing`. */
+  readonly waitShare: number;
+  readonly hostShare: number;
+  readonly lastStep: number;
+}
+
 /** Speed, waiting and time left, smoothed over recent steps. */
 export class StepClock {
   private readonly images: number;
@@ -5,6 +14,7 @@ export class StepClock {
   private step: number;
   private last = performance.now();
   private waited = 0;
+  private computed = 0;
   private secondsPerStep: number | undefined;
 
   constructor(imagesPerStep: number, step: number, lastStep: number) {
@@ -20,12 +30,21 @@ export class StepClock {
     return result;
   }
 
-  tick(): { imagesPerSecond: number; etaSeconds: number; waitShare: number; lastStep: number } {
+  async computing<T>(work: () => Promise<T>): Promise<T> {
+    const start = performance.now();
+    const result = await work();
+    this.computed += performance.now() - start;
+    return result;
+  }
+
+  tick(): StepTiming {
     const now = performance.now();
     const seconds = (now - this.last) / 1000;
-    const waitShare = Math.min(1, this.waited / 1000 / seconds);
+    const share = (milliseconds: number) => Math.min(1, Math.max(0, milliseconds / 1000 / seconds));
+    const waitShare = share(this.waited);
+    const hostShare = share(1000 * seconds - this.waited - this.computed);
     this.last = now;
-    this.waited = 0;
+    this.waited = this.computed = 0;
     this.step++;
     // The first step holds the capture: it says nothing about the others.
     const previous = this.secondsPerStep;
@@ -35,6 +54,7 @@ export class StepClock {
       imagesPerSecond: this.images / seconds,
       etaSeconds: this.secondsPerStep * (this.lastStep - this.step),
       waitShare,
+      hostShare,
       lastStep: this.lastStep,
     };
   }

@@ -42,6 +42,8 @@ export interface StepReport extends StepResult {
   readonly memoryBytes: number;
   /** Part of the time since the last report that the step waited for images, 0..1. */
   readonly waitShare: number;
+  /** Part of it that went neither to waiting nor to the step: schedules, hooks, observers, checkpoints, evaluations. */
+  readonly hostShare: number;
 }
 
 /** Who watches a run: the CLI's progress, the run folder's recorder. */
@@ -231,7 +233,7 @@ class TrainRun {
       }
       const kind = this.kindOf(micro);
       const onCapture = () => this.observer.status?.("capturing the step");
-      const outcome = await training.step(kind, batch, progress, onCapture);
+      const outcome = await clock.computing(() => training.step(kind, batch, progress, onCapture));
       if (!outcome.finite) {
         await this.save(progress.step);
         throw await training.notFinite(kind, batch, progress, outcome);
@@ -261,6 +263,7 @@ class TrainRun {
       totalSteps: timing.lastStep,
       etaSeconds: timing.etaSeconds,
       waitShare: timing.waitShare,
+      hostShare: timing.hostShare,
       memoryBytes: process.memoryUsage.rss(),
     });
   }

@@ -12,6 +12,7 @@ const view: StepView = {
   etaSeconds: 180,
   memoryBytes: 1.234e9,
   waitShare: 0.02,
+  hostShare: 0,
 };
 
 const live = (changes: Partial<StepView>, width: number) =>

@@ -32,6 +32,7 @@ describe("what the CLI shows", () => {
       etaSeconds: 1,
       memoryBytes: 1e9,
       waitShare: 0,
+      hostShare: 0,
     });
     for (let index = 0; index < 30; index++, now += 1000) view.step(step(index));
     const told = lines().map((line) => /^step (\d+)/.exec(line)?.[1]);

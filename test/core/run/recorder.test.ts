@@ -52,6 +52,7 @@ describe("recorder", () => {
     etaSeconds: 1,
     memoryBytes: 1e9,
     waitShare: 0,
+    hostShare: 0,
   });
   const evaluation = (top1: number): Evaluation => ({
     results: [

@@ -41,7 +41,7 @@ describe("train", () => {
         images: IMAGES,
       },
     );
-    const { scalars, waitShare, imagesPerSecond, memoryBytes } = told.steps[3]!;
+    const { scalars, waitShare, hostShare, imagesPerSecond, memoryBytes } = told.steps[3]!;
     for (const name of [
       "loss",
       "loss/dino",
@@ -53,7 +53,9 @@ describe("train", () => {
     ]) {
       assert.ok(Number.isFinite(scalars[name]), name);
     }
-    assert.ok(waitShare >= 0 && waitShare <= 1 && imagesPerSecond > 0 && memoryBytes > 1e6);
+    assert.ok(waitShare >= 0 && hostShare > 0, `waits ${waitShare}, host ${hostShare}`);
+    assert.ok(waitShare + hostShare < 1, "nothing is left for the step");
+    assert.ok(imagesPerSecond > 0 && memoryBytes > 1e6, "speed and memory");
     assert.ok(Math.abs(told.steps[0]!.scalars["lr"]! - (0.1 * 4) / 256) < 1e-9, "lr is per 256 samples");
     assert.deepEqual(told.warnings, []);
   });
