@@ -16,7 +16,7 @@ import { requirePython } from "./baselines/python.ts";
 import { PyTorchSide } from "./baselines/pytorch-side.ts";
 import { RelataSide } from "./baselines/relata-side.ts";
 import { phases, type Phase, type Side } from "./baselines/side.ts";
-import { choiceOf, command, numberOf, parseFlags, progress, UsageError, wholeOf } from "./command.ts";
+import { choiceOf, command, numberOf, parseFlags, progress, wholeOf } from "./command.ts";
 import { emit, makeResult } from "./make-result.ts";
 import { defaultSizes, methodConfig, methods, openMethod, type Method } from "./method.ts";
 import type { BenchResult, Figure, Formula } from "./result.ts";
