@@ -85,6 +85,12 @@ const backbone = z
     layerScale: positive.optional().describe("initial value of the layer scale; none by default"),
     registerTokens: orZero.default(0).describe("extra tokens that no loss reads"),
     qkvBias: z.boolean().default(true).describe("biases of queries, keys and values"),
+    recompute: z
+      .boolean()
+      .default(false)
+      .describe(
+        "keep only the input of each block for its gradient and compute it again: less memory, more time",
+      ),
   })
   .transform((given) => {
     const arch = given.arch === "vit" ? undefined : vitArchitectures[given.arch];

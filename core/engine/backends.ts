@@ -6,7 +6,7 @@ import type { CApi } from "./c-api.ts";
 import { EagerBinding } from "./eager-binding.ts";
 import type { GraphBinding } from "./graph-binding.ts";
 import { NodeJSKernelBackend, type NodeBackend, type TensorData } from "./kernel-layer.ts";
-import { registerRelataKernels } from "./kernels.ts";
+import { registerRelataKernels, registerTracingKernels } from "./kernels.ts";
 
 const PACKAGE = "@tensorflow/tfjs-node-gpu";
 export const EAGER_BACKEND = "tensorflow";
@@ -21,6 +21,7 @@ export function registerEagerBackend(api: CApi, config: Buffer): void {
   tf.enableProdMode(); // tfjs otherwise greets every Node process on the console
   registerRelataKernels(EAGER_BACKEND);
   tf.copyRegisteredKernels(EAGER_BACKEND, GRAPH_BACKEND);
+  registerTracingKernels(GRAPH_BACKEND);
   refuseMissingKernels();
   tf.registerBackend(EAGER_BACKEND, () => new NodeJSKernelBackend(new EagerBinding(api, config), PACKAGE), 0);
 }

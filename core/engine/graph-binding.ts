@@ -9,6 +9,7 @@ import { currentScope, pluginOf } from "../scopes.ts";
 import { computeType, movesValues, type Precision } from "./autocast.ts";
 import { asHostArray, attr, bindingConstants } from "./binding.ts";
 import { DataType, type HostArray, type NodeOutput } from "./c-api.ts";
+import { AFTER } from "./kernels.ts";
 import { Frame, FunctionBody, mustCompile, outputKey, type Demand, type TracedTensor } from "./frame.ts";
 import { Graph, groupInputs } from "./graph.ts";
 import type { Binding, OpAttribute, TensorMetadata } from "./kernel-layer.ts";
@@ -137,6 +138,7 @@ export class GraphBinding implements Binding {
     if (op === "Cast" && isFloat(tensors[0]!.dtype) && isToFloat(attributes)) {
       return [this.metadata(this.register(this.wide(tensors[0]!)))];
     }
+    if (op === AFTER) return [this.metadata(this.register(this.after(tensors[0]!, tensors[1]!)))];
     const cast = this.autocast(op, attributes, tensors);
     const added = this.node(op, cast.attributes, cast.inputs, outputCount, cast.demand);
     this.recordNode(op, attributes, outputsOf(tensors), outputsOf(added));
@@ -344,6 +346,22 @@ export class GraphBinding implements Binding {
       if (frame instanceof FunctionBody) frame.largest = Math.max(frame.largest, elements(shape));
       return { output, dtype, shape, frame, demand };
     });
+  }
+
+  /** The same values behind a control edge from `cause`. */
+  private after(tensor: TracedTensor, cause: TracedTensor): TracedTensor {
+    const { graph } = this.frame;
+    const attributes = [attr.type("T", tensor.dtype)];
+    const oper = graph.add({
+      op: "Identity",
+      name: this.nodeName("After"),
+      inputs: [tensor.output],
+      control: [cause.output.oper],
+      attributes,
+    });
+    const output = { oper, index: 0 };
+    this.recordNode(AFTER, [], outputsOf([tensor, cause]), [output]);
+    return { ...tensor, output };
   }
 
   private fill(shape: readonly number[], dtype: number, values: HostArray): number {

@@ -27,6 +27,9 @@ type Kernel = (
   attributes: Record<string, unknown>,
 ) => Tensor | Tensor[];
 
+/** Not an op of TensorFlow's: the tracing binding makes an Identity with a control edge of it. */
+export const AFTER = "RelataAfter";
+
 const float = attr.type("T", DataType.FLOAT);
 
 /** A rank-2 product is a MatMul, which oneDNN and cuBLAS fuse with what follows; others are batched. */
@@ -105,6 +108,9 @@ const softmaxCrossEntropy: Kernel = (backend, { logits, labels }) =>
 /** L2Loss is half of it, in one pass over x. */
 const squaredNorm: Kernel = (backend, { x }) => mul(backend.executeSingleOutput("L2Loss", [float], [x!]), 2);
 
+/** Of the tracing backend alone: elsewhere ops run in their order anyway. */
+const after: Kernel = (backend, { x, cause }) => backend.executeSingleOutput(AFTER, [], [x!, cause!]);
+
 const replaced: Record<string, Kernel> = {
   [BatchMatMul]: batchMatMul,
   [_FusedMatMul]: fusedMatMul,
@@ -122,7 +128,16 @@ const added: Record<string, Kernel> = {
 /** Registers the kernels above for a backend that already has tfjs-node-gpu's. */
 export function registerRelataKernels(backendName: string): void {
   for (const kernelName of Object.keys(replaced)) unregisterKernel(kernelName, backendName);
-  for (const [kernelName, kernel] of Object.entries({ ...replaced, ...added })) {
+  register(backendName, { ...replaced, ...added });
+}
+
+/** Registers those that only a tracing backend has. */
+export function registerTracingKernels(backendName: string): void {
+  register(backendName, { RelataAfter: after });
+}
+
+function register(backendName: string, kernels: Record<string, Kernel>): void {
+  for (const [kernelName, kernel] of Object.entries(kernels)) {
     registerKernel({
       kernelName,
       backendName,

@@ -9,6 +9,8 @@
  * |                           | (rows of labels sum to 1)         | its gradient [R, K] = softmax - labels      |
  * | RelataSquaredNorm         | x                                 | sum of x^2, a scalar                        |
  *
+ * | RelataAfter               | x, cause                          | x, not before cause is there                |
+ *
  * None of them has attributes. RelataLinear is there because tf.fused.matMul hands its kernel reshaped copies of
  * rank 3, which a mixed-precision engine would cast a second time.
  */

@@ -24,6 +24,7 @@ export {
 } from "./overlap.ts";
 export { patchProjection } from "./patch-projection.ts";
 export { bicubicMatrix, interpolatePositions, type GridSize } from "./position.ts";
+export { recomputed } from "./recomputed.ts";
 export { repeatBatch } from "./repeat-batch.ts";
 export { gatherRows, gatherTokens, permuteRows } from "./rows.ts";
 export { squaredNorm } from "./squared-norm.ts";

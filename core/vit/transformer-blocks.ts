@@ -11,6 +11,7 @@ import { attention, firstTokenAttention } from "../math/attention.ts";
 import { gelu } from "../math/gelu.ts";
 import { layerNorm } from "../math/layer-norm.ts";
 import { linear } from "../math/linear.ts";
+import { recomputed } from "../math/recomputed.ts";
 import { residual } from "../math/residual.ts";
 import type { Initializer, Parameters, ParameterSpec } from "../parameters.ts";
 
@@ -26,6 +27,8 @@ export interface TransformerConfig {
   readonly dropPathRate: number;
   /** Initial value of the layer scale; without it there is none. */
   readonly layerScale?: number;
+  /** Keep each block's input alone for the gradient, and compute the block again. */
+  readonly recompute?: boolean;
 }
 
 /** [depth] stochastic-depth rates: 0 … rate in equal steps. */
@@ -89,6 +92,11 @@ export class TransformerBlocks {
     ]);
   }
 
+  private namesOf(block: number): string[] {
+    const prefix = `blocks.${block}.`;
+    return this.parameters().flatMap(({ name }) => (name.startsWith(prefix) ? [name] : []));
+  }
+
   /**
    * All blocks, for several batches of token sequences at once: every linear layer runs once, on the rows of
    * all segments one after the other; only attention sees where a sequence ends. In the last block of a
@@ -108,8 +116,16 @@ export class TransformerBlocks {
 
     let rows = concatRows(segments.map(({ tokens }) => tf.reshape(tokens, [-1, this.config.embedDim])));
     this.dropPathRates.forEach((_, i) => {
-      const output = i === last ? final : inner;
-      rows = this.block(p, i, rows, inner, output, i === last ? finalKeep : innerKeep);
+      const [output, keep] = i === last ? [final, finalKeep] : [inner, innerKeep];
+      const branches = [keep(2 * i), keep(2 * i + 1)].flatMap((column) => column ?? []);
+      const block = (p: Parameters, rows: tf.Tensor2D, branches: readonly tf.Tensor[]) =>
+        this.block(p, i, rows, inner, output, branches);
+      const names = this.config.recompute ? this.namesOf(i) : [];
+      rows = this.config.recompute
+        ? recomputed(rows, names.map(p), branches, (rows, weights, branches) =>
+            block((name) => weights[names.indexOf(name)]!, rows, branches),
+          )
+        : block(p, rows, branches);
       segments.forEach(({ keepBlocks = [] }, s) => {
         if (keepBlocks.includes(i)) kept[s]!.set(i, this.unpack(rows, output)[s]!);
       });
@@ -126,7 +142,7 @@ export class TransformerBlocks {
    * One block on packed rows:  x += keep * scale1 * attention(norm1(x));  x += keep * scale2 * mlp(norm2(x)).
    *
    * @param rows [sum of batch * tokens of `input`, D]
-   * @param keep the keep multipliers of residual branch 2 i (attention) and 2 i + 1 (MLP), on the rows of `output`
+   * @param keep the keep multipliers of both residual branches on the rows of `output`, [rows, 1] each; none keeps all
    * @returns [sum of batch * tokens of `output`, D]
    */
   private block(
@@ -135,7 +151,7 @@ export class TransformerBlocks {
     rows: tf.Tensor2D,
     input: Layout,
     output: Layout,
-    keep: KeepColumns,
+    keep: readonly tf.Tensor[],
   ) {
     const param = (name: string) => p(`blocks.${i}.${name}`);
     const scaled = (branch: tf.Tensor2D, scale: string): tf.Tensor2D =>
@@ -149,12 +165,12 @@ export class TransformerBlocks {
     }));
     y = attention(y, this.config.numHeads, segments);
     y = linear(y, param("attn.proj.weight"), param("attn.proj.bias"));
-    const x = residual(firstTokens(rows, input, output), scaled(y, "ls1.gamma"), keep(2 * i));
+    const x = residual(firstTokens(rows, input, output), scaled(y, "ls1.gamma"), keep[0]);
 
     y = layerNorm(x, param("norm2.weight"), param("norm2.bias"));
     y = gelu(linear(y, param("mlp.fc1.weight"), param("mlp.fc1.bias"))); // [rows, mlpRatio D]
     y = linear(y, param("mlp.fc2.weight"), param("mlp.fc2.bias"));
-    return residual(x, scaled(y, "ls2.gamma"), keep(2 * i + 1));
+    return residual(x, scaled(y, "ls2.gamma"), keep[1]);
   }
 
   /** [rows, D] to the queries, keys and values of block i, [rows, 3 D]. */

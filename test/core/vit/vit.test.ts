@@ -159,6 +159,19 @@ describe("core/vit VisionTransformer", () => {
     assertClose(kept[0]!.tokens, full.outputs[0]!, 1e-5);
   });
 
+  it("has the same outputs and gradients where blocks are computed again", () => {
+    const kept = new VisionTransformer({ ...tiny, layerScale: 0.1 });
+    const weights = weightsOf(kept);
+    const segments = [
+      { tokens: normal<tf.Rank.R3>("global", [2, 5, 8]), dropPath: tf.mul(normal("keep", [6, 2]), 1) },
+      { tokens: normal<tf.Rank.R3>("local", [3, 3, 8]), clsOnly: true },
+    ] as Segments;
+    const again = new VisionTransformer({ ...tiny, layerScale: 0.1, recompute: true });
+    const [want, got] = [run(kept, weights, segments), run(again, weights, segments)];
+    want.outputs.forEach((y, s) => assertClose(got.outputs[s]!, y, 0, `output ${s}`));
+    want.gradients.forEach((g, i) => assertClose(got.gradients[i]!, g, 1e-6, `gradient ${i}`));
+  });
+
   it("multiplies each branch by its keep multiplier and its layer scale", () => {
     const vit = new VisionTransformer({ ...tiny, layerScale: 0.1 });
     assert.deepEqual(vit.parameters().find(({ name }) => name === "blocks.1.ls2.gamma")?.init, { kind: "constant", value: 0.1 }); // prettier-ignore

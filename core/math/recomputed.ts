@@ -1,0 +1,44 @@
+import * as tf from "@tensorflow/tfjs-core";
+import { accelerated } from "./accelerate.ts";
+import { withGradient } from "./with-gradient.ts";
+
+/**
+ * `compute(x, weights, fixed)`, which keeps nothing of its inside for the gradient but computes it again (arXiv 1604.06174):
+ * memory for time.
+ *
+ * @param weights what else gets a gradient
+ * @param fixed what else `compute` reads, without a gradient: nothing through its closure, which may be gone by then
+ */
+export function recomputed<X extends tf.Tensor, Y extends tf.Tensor>(
+  x: X,
+  weights: readonly tf.Tensor[],
+  fixed: readonly tf.Tensor[],
+  compute: (x: X, weights: readonly tf.Tensor[], fixed: readonly tf.Tensor[]) => Y,
+): Y {
+  return withGradient<Y, tf.Tensor[]>(
+    [x, ...weights],
+    () => ({ value: compute(x, weights, fixed), saved: [x, ...weights, ...fixed] }),
+    (dy, [x, ...others]) => {
+      const count = others.length - fixed.length;
+      const [weights, kept] = [others.slice(0, count), others.slice(count)];
+      const again = (x: tf.Tensor, ...weights: tf.Tensor[]) => compute(x as X, weights, kept);
+      return withinBackward(() => tf.grads(again)([after(x!, dy), ...weights], dy));
+    },
+  );
+}
+
+/** x, for use when `cause` is there: what is computed of it is not computed, nor merged with its like, before. */
+function after(x: tf.Tensor, cause: tf.Tensor): tf.Tensor {
+  return accelerated("RelataAfter", { x, cause }, {}, () => [tf.clone(x)])[0]!;
+}
+
+/** Gradients inside a gradient: tfjs clears its tape after the inner ones, and the outer ones still need it. */
+function withinBackward<T>(run: () => T): T {
+  const { state } = tf.engine();
+  const { activeTape } = state;
+  try {
+    return run();
+  } finally {
+    state.activeTape = activeTape;
+  }
+}
