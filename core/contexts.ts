@@ -166,6 +166,12 @@ export interface StepContext {
   read(variable: VariableHandle, network?: Network): Tensor;
   /** Runs a head, on rows [R, in] or what it takes, with the network's weights. */
   apply<In extends Tensor, Out extends Tensor>(head: HeadHandle<In, Out>, network: Network, input: In): Out;
+  /**
+   * [out, in] of a head that is a product alone, such as prototypes: `apply` is `linear(input, weight)` there.
+   *
+   * @throws HEAD_NOT_LINEAR for other heads
+   */
+  weight(head: HeadHandle, network: Network): Tensor2D;
   phase<T extends PhaseValue>(handle: PhaseHandle<T>): T;
   /** Computes once a step and remembers, across hooks and plugins: teacher logits read by loss and update. */
   once<T extends Tensor>(key: string, compute: () => T): T;

@@ -218,6 +218,10 @@ export const errors = {
     message: `plugin "${plugin}" asks for block ${block} of a backbone with ${depth} blocks`,
     fix: `use an index from ${-depth} to ${depth - 1}`,
   })),
+  headNotLinear: coded("HEAD_NOT_LINEAR", (head: string) => ({
+    message: `the head "${head}" has no weight to be read whole: it is more than one product`,
+    fix: "use step.apply, or give the head module a `weight` if it is x -> x weight^T and nothing else",
+  })),
   headConflict: coded(
     "HEAD_CONFLICT",
     (name: string, owner: string, plugin: string, differences: readonly string[]) => ({

@@ -87,6 +87,8 @@ export interface HeadModule<In extends Tensor = Tensor2D, Out extends Tensor = T
   readonly frozenEpochs?: number;
   /** What it maps to what: rows [R, in] to [R, out], sequences [B, T, in] to [B, T, out] … */
   forward(parameters: Parameters, input: In, state: HeadState): Out;
+  /** [out, in] of a head that is x -> x weight^T and nothing else, for losses that make the product in pieces. */
+  weight?(parameters: Parameters, state: HeadState): Tensor2D;
 }
 
 /** What a head's forward pass has besides its weights. */

@@ -89,11 +89,14 @@ export class PrototypeLayer implements HeadModule {
     ];
   }
 
-  forward(parameters: Parameters, rows: tf.Tensor2D, { once }: Pick<HeadState, "once">): tf.Tensor2D {
-    const weight = once("weight", () =>
+  forward(parameters: Parameters, rows: tf.Tensor2D, state: Pick<HeadState, "once">): tf.Tensor2D {
+    return linear(rows, this.weight(parameters, state));
+  }
+
+  weight(parameters: Parameters, { once }: Pick<HeadState, "once">): tf.Tensor2D {
+    return once("weight", () =>
       tf.mul(l2Normalize(parameters("last_layer.weight_v")), parameters("last_layer.weight_g")),
     );
-    return linear(rows, weight);
   }
 }
 

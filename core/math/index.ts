@@ -29,4 +29,5 @@ export { repeatBatch } from "./repeat-batch.ts";
 export { gatherRows, gatherTokens, permuteRows } from "./rows.ts";
 export { squaredNorm } from "./squared-norm.ts";
 export { stopGradient } from "./stop-gradient.ts";
+export { sumOverRows, type RowsOfLoss } from "./sum-over-rows.ts";
 export { withGradient } from "./with-gradient.ts";

@@ -1,5 +1,6 @@
-import * as tf from "@tensorflow/tfjs-core";
-import { accelerated } from "./accelerate.ts";
+import type * as tf from "@tensorflow/tfjs-core";
+import { after } from "./after.ts";
+import { innerGradients } from "./inner-gradients.ts";
 import { withGradient } from "./with-gradient.ts";
 
 /**
@@ -22,23 +23,7 @@ export function recomputed<X extends tf.Tensor, Y extends tf.Tensor>(
       const count = others.length - fixed.length;
       const [weights, kept] = [others.slice(0, count), others.slice(count)];
       const again = (x: tf.Tensor, ...weights: tf.Tensor[]) => compute(x as X, weights, kept);
-      return withinBackward(() => tf.grads(again)([after(x!, dy), ...weights], dy));
+      return innerGradients(again, [after(x!, dy), ...weights], dy).gradients;
     },
   );
-}
-
-/** x, for use when `cause` is there: what is computed of it is not computed, nor merged with its like, before. */
-function after(x: tf.Tensor, cause: tf.Tensor): tf.Tensor {
-  return accelerated("RelataAfter", { x, cause }, {}, () => [tf.clone(x)])[0]!;
-}
-
-/** Gradients inside a gradient: tfjs clears its tape after the inner ones, and the outer ones still need it. */
-function withinBackward<T>(run: () => T): T {
-  const { state } = tf.engine();
-  const { activeTape } = state;
-  try {
-    return run();
-  } finally {
-    state.activeTape = activeTape;
-  }
 }

@@ -21,6 +21,8 @@ export interface TargetSpec {
 
 /** The targets of one loss. */
 export interface TeacherTargets {
+  /** A row's distribution depends on that row alone: losses may ask for some rows at a time. */
+  readonly rowwise?: boolean;
   /**
    * Distributions over the prototypes, [R, K]; no gradient.
    *
@@ -48,6 +50,7 @@ export class MovingCenter implements Centering {
   declare(setup: SetupContext, { name = "center", prototypes, momentum }: TargetSpec): TeacherTargets {
     const center = setup.buffer(name, [1, prototypes], { kind: "zeros" });
     return {
+      rowwise: true,
       probabilities: (step, logits, temperature) =>
         teacherProbabilities(logits, step.read(center), temperature),
       update: (step, meanLogits) => step.write(center, nextCenter(step.read(center), meanLogits(), momentum)),

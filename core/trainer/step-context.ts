@@ -16,6 +16,7 @@ import type {
   StepContext,
   VariableHandle,
 } from "../contexts.ts";
+import { errors } from "../errors.ts";
 import type { Trace, Tracer, Variable } from "../engine/engine.ts";
 import { float32 } from "../math/index.ts";
 import { STUDENT, type Declarations } from "./declarations.ts";
@@ -132,6 +133,12 @@ export class TraceContext implements StepContext {
   ): Out => {
     const { name, module } = declared("head", this.declarations.heads, head);
     return module.forward(this.parameters(network, name), input, this.headState(name, network)) as Out;
+  };
+
+  readonly weight = (head: HeadHandle, network: Network): tf.Tensor2D => {
+    const { name, module } = declared("head", this.declarations.heads, head);
+    if (!module.weight) throw errors.headNotLinear(name);
+    return module.weight(this.parameters(network, name), this.headState(name, network));
   };
 
   readonly phase = <T extends PhaseValue>(handle: PhaseHandle<T>): T =>

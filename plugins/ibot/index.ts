@@ -7,17 +7,20 @@ import {
   definePlugin,
   gatherRows,
   gatherTokens,
+  linear,
   linearWarmup,
   maskPass,
   patchWeights,
   ProjectionMlp,
   PrototypeLayer,
+  sumOverRows,
   tf,
   z,
   type BackboneOutput,
   type LossContext,
   type MaskSpec,
   type SetupContext,
+  type Tensor1D,
   type Tensor2D,
   type UpdateContext,
 } from "../../core/plugin.ts";
@@ -152,17 +155,26 @@ export default definePlugin(
         const targetFeatures = features
           ? gatherRows(features, masked.rows)
           : step.apply(mlp, teacher, maskedOf(step.output(teacherPass)));
-        const wanted = step.apply(prototypes, teacher, targetFeatures);
-        const loss = ibotLoss({
-          teacher: targets.probabilities(step, wanted, step.value(teacherTemp), masked.used),
-          student: step.apply(
-            prototypes,
-            student,
-            step.apply(mlp, student, maskedOf(step.output(studentPass))),
-          ),
-          weights: patchWeights(masked),
-          studentTemp: options.studentTemp,
-        });
+        const ofTeacher = step.weight(prototypes, teacher);
+        const probabilities = (features: Tensor2D, used: Tensor1D) =>
+          targets.probabilities(step, linear(features, ofTeacher), step.value(teacherTemp), used);
+        // [M, K] is too wide for many patches: where a row's targets need that row alone, they are made with its loss.
+        const wanted = targets.rowwise ? targetFeatures : probabilities(targetFeatures, masked.used);
+        const loss = sumOverRows(
+          {
+            x: step.apply(mlp, student, maskedOf(step.output(studentPass))),
+            rows: [wanted, masked.used, patchWeights(masked)],
+            weights: [step.weight(prototypes, student)],
+            width: outDim,
+          },
+          (features, [wanted, used, weights], [ofStudent]) =>
+            ibotLoss({
+              teacher: targets.rowwise ? probabilities(wanted, used) : wanted,
+              student: linear(features, ofStudent),
+              weights,
+              studentTemp: options.studentTemp,
+            }),
+        );
         losses.add(name, options.weight, loss);
         losses.metric("maskedShare", tf.mean(masked.cells));
       });

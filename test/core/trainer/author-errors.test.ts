@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import type { Initializer, RelationContext, RelationSink } from "../../../core/contexts.ts";
 import type { Hooks } from "../../../core/hooks.ts";
-import { PrototypeLayer, tf, withGradient, type PluginUse } from "../../../core/plugin.ts";
+import { ProjectionMlp, PrototypeLayer, tf, withGradient, type PluginUse } from "../../../core/plugin.ts";
 import {
   assertTold,
   endOf,
@@ -68,6 +68,16 @@ describe("the author is told of", () => {
       }),
       ["matMul", "[4, 32]", "[3, 5]"],
       /columns.*rows/,
+    );
+    tells(
+      "the weight of a head that is more than one product",
+      onStudent("acme", { cls: true }, (hooks, pass, setup) => {
+        const head = setup.head("h", new ProjectionMlp({ inDim: 32 }));
+        hooks.loss.tap("acme", (_, step) => void step.weight(head, pass.network));
+      }),
+      "HEAD_NOT_LINEAR acme/loss",
+      ['"h"'],
+      /step\.apply/,
     );
     refused(
       "a broadcast that has no gradient",

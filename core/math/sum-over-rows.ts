@@ -1,0 +1,74 @@
+import * as tf from "@tensorflow/tfjs-core";
+import { after } from "./after.ts";
+import { innerGradients } from "./inner-gradients.ts";
+import { withGradient } from "./with-gradient.ts";
+
+/** Values of the widest tensor of a chunk: 64 MiB in float32. */
+const CHUNK_VALUES = 2 ** 24;
+
+/** What a loss of `sumOverRows` reads. */
+export interface RowsOfLoss<
+  R extends readonly tf.Tensor[] = readonly tf.Tensor[],
+  W extends readonly tf.Tensor[] = readonly tf.Tensor[],
+> {
+  /** [R, ...], gets a gradient */
+  readonly x: tf.Tensor2D;
+  /** [R, ...] each, without a gradient */
+  readonly rows: R;
+  /** Read whole, get a gradient */
+  readonly weights: W;
+  /** Values of a row's widest tensor: the number of prototypes or classes. */
+  readonly width: number;
+}
+
+/**
+ * A loss that is a sum over rows, some rows at a time where all would be too wide, so that memory does not grow with
+ * their number. A chunk's gradients are computed right after its value and nothing else of it is kept (arXiv 2410.10989,
+ * section 3.2): no product is computed twice.
+ *
+ * @param compute the loss of some rows. What else it reads gets no gradient.
+ * @param chunkValues rows times width of a chunk (default 2^24)
+ */
+export function sumOverRows<const R extends readonly tf.Tensor[], const W extends readonly tf.Tensor[]>(
+  { x, rows, weights, width }: RowsOfLoss<R, W>,
+  compute: (x: tf.Tensor2D, rows: R, weights: W) => tf.Scalar,
+  chunkValues: number = CHUNK_VALUES,
+): tf.Scalar {
+  const chunks = Math.ceil((x.shape[0] * width) / chunkValues);
+  const ranges = evenRanges(x.shape[0], Math.min(chunks, x.shape[0]));
+  if (ranges.length < 2) return compute(x, rows, weights);
+  return withGradient<tf.Scalar, tf.Tensor[]>(
+    [x, ...weights],
+    () => {
+      const values: tf.Scalar[] = [];
+      const ofX: tf.Tensor[] = [];
+      let ofWeights: tf.Tensor[] | undefined;
+      for (const { begin, size } of ranges) {
+        const last = ofX.at(-1);
+        const chunkOf = (whole: tf.Tensor) => {
+          const chunk = tf.slice(whole, begin, size);
+          return last ? after(chunk, last) : chunk;
+        };
+        const ownRows = rows.map(chunkOf) as readonly tf.Tensor[] as R;
+        const { value, gradients } = innerGradients(
+          (x, ...weights) => compute(x as tf.Tensor2D, ownRows, weights as readonly tf.Tensor[] as W),
+          [chunkOf(x), ...weights],
+        );
+        const [first, ...others] = gradients;
+        values.push(value);
+        ofX.push(first!);
+        ofWeights = ofWeights ? others.map((gradient, i) => tf.add(ofWeights![i]!, gradient)) : others;
+      }
+      return { value: tf.addN(values) as tf.Scalar, saved: [tf.concat(ofX), ...(ofWeights ?? [])] };
+    },
+    (dy, gradients) => gradients.map((gradient) => tf.mul(gradient, dy)),
+  );
+}
+
+/** [0, count) in `parts` pieces whose sizes differ by one at most. */
+function evenRanges(count: number, parts: number): { begin: number; size: number }[] {
+  return Array.from({ length: parts }, (_, i) => {
+    const begin = Math.floor((i * count) / parts);
+    return { begin, size: Math.floor(((i + 1) * count) / parts) - begin };
+  });
+}
