@@ -10,10 +10,12 @@ import { computeType, movesValues, type Precision } from "./autocast.ts";
 import { asHostArray, attr, bindingConstants } from "./binding.ts";
 import { DataType, type HostArray, type NodeOutput } from "./c-api.ts";
 import { AFTER } from "./kernels.ts";
+import type { FloatNode } from "./finite-check.ts";
 import { Frame, FunctionBody, mustCompile, outputKey, type Demand, type TracedTensor } from "./frame.ts";
 import { Graph, groupInputs } from "./graph.ts";
 import type { Binding, OpAttribute, TensorMetadata } from "./kernel-layer.ts";
 import { differentiated } from "./tape-scopes.ts";
+import type { TraceRecord } from "./trace-records.ts";
 
 /** A JavaScript constant larger than this, and not uniform, has to be declared. */
 const UNDECLARED_CONSTANT_BYTES = 1024;
@@ -23,27 +25,6 @@ const CACHED_CONSTANT_BYTES = 256;
 /** Ops whose value changes from run to run: TensorFlow's own randomness and queues. Variables are the engine's. */
 const statefulOp = /Random|Multinomial|TruncatedNormal|Dropout|Shuffle|Queue|Iterator|PyFunc|Barrier|Stack/;
 const statelessRandom = /^Stateless/;
-
-/** One traced node, as the frozen check compares it. */
-export interface TraceRecord {
-  readonly scope: string;
-  readonly op: string;
-  /** Everything that must not change between traces: attributes, inputs by their `place`, constant values. */
-  readonly signature: string;
-  /** The DataType of its first output. */
-  readonly dtype?: number;
-  /** Its number among the nodes that the code made; a cast that autocast placed has none, and is not compared. */
-  readonly place?: number;
-}
-
-export interface FloatNode {
-  readonly name: string;
-  readonly op: string;
-  readonly scope: string;
-  readonly gradientOf: string | undefined;
-  readonly output: NodeOutput;
-  readonly dtype: number;
-}
 
 export interface GraphBindingOptions {
   readonly precision: Precision;

@@ -1,14 +1,13 @@
 /** The engine that captures: one TF_Graph holds the variables and every program, one session runs them. */
 import { errors } from "../errors.ts";
-import { pluginOf, withScope } from "../scopes.ts";
-import { attr } from "./binding.ts";
+import { fusingWith, tensorsIn, type Fuser } from "../math/fused.ts";
+import { withScope } from "../scopes.ts";
 import { registerEagerBackend, tracing } from "./backends.ts";
-import { DataType, type CApi, type HostArray, type NodeOutput, type Pointer } from "./c-api.ts";
+import type { CApi, HostArray } from "./c-api.ts";
 import type {
   Engine,
   EngineDescription,
   Feeds,
-  InputType,
   Jit,
   NonFinite,
   Precision,
@@ -17,15 +16,16 @@ import type {
   Variable,
 } from "./engine.ts";
 import { namingOps } from "./failed-ops.ts";
-import { checkedFeed } from "./feeds.ts";
-import { GraphBinding, type FloatNode, type TraceRecord } from "./graph-binding.ts";
-import { GraphTracer, type GraphVariable } from "./graph-tracer.ts";
+import { addFiniteCheck, type FloatNode } from "./finite-check.ts";
+import { GraphBinding } from "./graph-binding.ts";
+import { GraphProgram, orderFeeds, type Captured, type Demands, type Inputs } from "./graph-program.ts";
+import { GraphTracer } from "./graph-tracer.ts";
+import { addVariable, scratchVariables, type GraphVariable } from "./graph-variables.ts";
 import { Graph } from "./graph.ts";
 import { encodeConfig, type ConfigProto, type NodeTiming } from "./protos.ts";
-import { fusingWith, tensorsIn, type Fuser } from "../math/fused.ts";
-import { runFailure } from "./run-failure.ts";
-import { Session, type FeedSlot, type PreparedRun } from "./session.ts";
+import { Session, type PreparedRun } from "./session.ts";
 import { keepTapeScopes } from "./tape-scopes.ts";
+import { compareTraces } from "./trace-records.ts";
 
 export interface GraphEngineOptions {
   readonly api: CApi;
@@ -40,89 +40,6 @@ export interface GraphEngineOptions {
 
 /** How much state one session call loads or saves at most. */
 const TRANSFER_BYTES = 256 * 2 ** 20;
-
-class GraphProgram implements Program {
-  readonly name: string;
-  readonly session: Session;
-  readonly trace: Trace;
-  readonly captured: Captured;
-  readonly inputs: Inputs;
-  readonly variables: readonly Variable[];
-  private readonly outputs: readonly string[];
-  private readonly prepared: PreparedRun;
-  private readonly ready: (variables: readonly Variable[]) => void;
-
-  /** `ready` throws where a variable has no value yet. */
-  constructor(
-    name: string,
-    trace: Trace,
-    captured: Captured,
-    session: Session,
-    ready: (variables: readonly Variable[]) => void,
-  ) {
-    this.name = name;
-    this.session = session;
-    this.trace = trace;
-    this.variables = captured.variables;
-    this.ready = ready;
-    this.captured = captured;
-    this.inputs = captured.inputs;
-    this.outputs = captured.outputs.map((o) => o.name);
-    this.prepared = session.prepare(
-      captured.inputs,
-      captured.outputs.map((o) => o.output),
-      captured.targets,
-    );
-  }
-
-  async run(feeds: Feeds): Promise<Record<string, HostArray>> {
-    this.ready(this.variables);
-    const ordered = orderFeeds(this.name, this.inputs, feeds);
-    try {
-      return this.named(await this.prepared.run(ordered));
-    } catch (error) {
-      throw runFailure(error);
-    }
-  }
-
-  profile(feeds: Feeds): { outputs: Record<string, HostArray>; timings: NodeTiming[] } {
-    this.ready(this.variables);
-    const { outputs, timings } = this.prepared.profile(orderFeeds(this.name, this.inputs, feeds));
-    return { outputs: this.named(outputs), timings };
-  }
-
-  /** Throws RangeError for an output that it does not have. */
-  part(names: readonly string[]): GraphProgram {
-    const missing = names.find((name) => !this.outputs.includes(name));
-    if (missing !== undefined) throw new RangeError(`the program ${this.name} has no output ${missing}`);
-    const outputs = this.captured.outputs.filter(({ name }) => names.includes(name));
-    const captured = { ...this.captured, outputs, targets: [] };
-    return new GraphProgram(`${this.name}.part`, this.trace, captured, this.session, this.ready);
-  }
-
-  private named(values: readonly HostArray[]): Record<string, HostArray> {
-    return Object.fromEntries(this.outputs.map((name, i) => [name, values[i]!]));
-  }
-}
-
-type Inputs = readonly (FeedSlot & { readonly name: string; readonly type: InputType })[];
-
-function orderFeeds(program: string, inputs: Inputs, feeds: Feeds): HostArray[] {
-  return inputs.map(({ name, shape, type }) => checkedFeed(program, { name, shape, type }, feeds[name]));
-}
-
-interface Captured {
-  readonly records: readonly TraceRecord[];
-  readonly inputs: Inputs;
-  readonly variables: readonly Variable[];
-  readonly outputs: readonly { readonly name: string; readonly output: NodeOutput }[];
-  readonly targets: readonly Pointer[];
-  readonly floats: readonly FloatNode[];
-  readonly demands: Demands;
-}
-
-/** How the results of fused functions are read: what one trace learns for the next. */
-type Demands = GraphBinding["demands"];
 
 export class GraphEngine implements Engine {
   readonly description: EngineDescription;
@@ -318,97 +235,6 @@ interface FiniteCheck {
   readonly inputs: Inputs;
   readonly floats: readonly FloatNode[];
   readonly run: PreparedRun;
-}
-
-/** `index` tells variables apart whose names differ only in what a node's name may not have. */
-function addVariable(graph: Graph, name: string, shape: readonly number[], index: number): GraphVariable {
-  const float = attr.type("dtype", DataType.FLOAT);
-  const node = `variables/${index}/${name.replace(/[^A-Za-z0-9_./-]/g, "_")}`;
-  const at = (oper: Pointer): NodeOutput => ({ oper, index: 0 });
-  const handle = at(
-    graph.add({
-      op: "VarHandleOp",
-      name: node,
-      attributes: [float, attr.shape("shape", shape), attr.string("shared_name", node)],
-    }),
-  );
-  const initial = at(
-    graph.add({
-      op: "Placeholder",
-      name: `${node}/initial`,
-      attributes: [float, attr.shape("shape", shape)],
-    }),
-  );
-  const initialize = graph.add({
-    op: "AssignVariableOp",
-    name: `${node}/initialize`,
-    inputs: [handle, initial],
-    attributes: [float],
-  });
-  const read = at(
-    graph.add({ op: "ReadVariableOp", name: `${node}/read`, inputs: [handle], attributes: [float] }),
-  );
-  return {
-    name,
-    shape,
-    size: shape.reduce((a, b) => a * b, 1),
-    handle,
-    read,
-    initial: { output: initial, dtype: DataType.FLOAT, shape },
-    initialize,
-  };
-}
-
-/** Stand-ins for the variables in a throw-away graph. */
-function scratchVariables(graph: Graph): (variable: Variable) => GraphVariable {
-  const made = new Map<string, GraphVariable>();
-  return ({ name, shape }) => {
-    let variable = made.get(name);
-    if (!variable) made.set(name, (variable = addVariable(graph, name, shape, made.size)));
-    return variable;
-  };
-}
-
-function addFiniteCheck(graph: Graph, name: string, { output, dtype }: FloatNode): NodeOutput {
-  const at = (oper: Pointer): NodeOutput => ({ oper, index: 0 });
-  const rank = graph.shapeOf(output)!.length;
-  const axes = at(
-    graph.constant(
-      `${name}/axes`,
-      DataType.INT32,
-      [rank],
-      Int32Array.from({ length: rank }, (_, i) => i),
-    ),
-  );
-  const finite = at(
-    graph.add({
-      op: "IsFinite",
-      name: `${name}/elements`,
-      inputs: [output],
-      attributes: [attr.type("T", dtype)],
-    }),
-  );
-  return at(
-    graph.add({
-      op: "All",
-      name,
-      inputs: [finite, axes],
-      attributes: [attr.bool("keep_dims", false), attr.type("Tidx", DataType.INT32)],
-    }),
-  );
-}
-
-function compareTraces(...traces: [readonly TraceRecord[], readonly TraceRecord[]]): void {
-  const placed = (records: readonly TraceRecord[]) => records.filter(({ place }) => place !== undefined);
-  const [first, second] = [placed(traces[0]), placed(traces[1])];
-  for (let i = 0; i < Math.max(first.length, second.length); i++) {
-    const a = first[i];
-    const b = second[i];
-    if (a && b && a.op === b.op && a.scope === b.scope && a.signature === b.signature) continue;
-    const { scope, op } = (b ?? a)!;
-    const detail = a && b && a.op === b.op ? "its constants differ" : "its ops differ";
-    throw errors.frozenValue(pluginOf(scope), scope, op, detail);
-  }
 }
 
 function* inTransfers<T>(items: Iterable<T>, size: (item: T) => number): Generator<T[]> {

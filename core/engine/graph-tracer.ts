@@ -7,6 +7,7 @@ import type { AdamUpdate, InputType, Tracer, Variable } from "./engine.ts";
 import { adamUpdate, blendUpdate, type FusedUpdate } from "./fused-updates.ts";
 import { mustCompile, type TracedTensor } from "./frame.ts";
 import type { GraphBinding } from "./graph-binding.ts";
+import type { GraphVariable } from "./graph-variables.ts";
 import type { Graph } from "./graph.ts";
 import type { NodeBackend } from "./kernel-layer.ts";
 import type { FeedSlot } from "./session.ts";
@@ -14,14 +15,6 @@ import type { FeedSlot } from "./session.ts";
 const inputTypes = { float32: DataType.FLOAT, int32: DataType.INT32, uint8: DataType.UINT8 } as const;
 const float = attr.type("dtype", DataType.FLOAT);
 const T = attr.type("T", DataType.FLOAT);
-
-/** A variable's nodes in the graph. */
-export interface GraphVariable extends Variable {
-  readonly handle: NodeOutput;
-  readonly read: NodeOutput;
-  readonly initial: FeedSlot;
-  readonly initialize: Pointer;
-}
 
 interface TracedVariable {
   readonly nodes: GraphVariable;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import * as tf from "@tensorflow/tfjs-core";
 import type { Engine, Feeds, Trace, Tracer } from "../../../core/engine/engine.ts";
-import type { TraceRecord } from "../../../core/engine/graph-binding.ts";
+import type { TraceRecord } from "../../../core/engine/trace-records.ts";
 import { DataType } from "../../../core/engine/c-api.ts";
 import { float32, layerNorm, linear, softmaxCrossEntropy } from "../../../core/math/index.ts";
 import { Random } from "../../../core/random.ts";

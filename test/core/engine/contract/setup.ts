@@ -9,7 +9,7 @@ import type {
   Trace,
   Variable,
 } from "../../../../core/engine/engine.ts";
-import type { TraceRecord } from "../../../../core/engine/graph-binding.ts";
+import type { TraceRecord } from "../../../../core/engine/trace-records.ts";
 import { makeEngine, type EngineKind } from "../../../support/engines.ts";
 
 /** The engine of the running test; closed after it. */
