@@ -21,14 +21,22 @@ export function doctorCommand(context: CliContext): Command {
 const ENGINE = "engine";
 
 /** Opens TensorFlow as a run with the defaults of `train` would. Nothing is installed for it. */
-async function openEngine(device: "gpu" | "auto"): Promise<Check> {
+export async function openEngine(device: "gpu" | "auto"): Promise<Check> {
   const { locateLibrary } = await import("../../core/engine/library.ts");
   const { createEngine } = await import("../../core/engine/create-engine.ts");
   const { runSchema } = await import("../../core/config/schema.ts");
   const { RelataError } = await import("../../core/errors.ts");
   try {
-    if (!locateLibrary({ gpu: device === "gpu" }))
-      return { name: ENGINE, ok: "warning", value: "not tried without libtensorflow" };
+    const gpu = device === "gpu";
+    if (!locateLibrary({ gpu })) {
+      const fix = `run \`relata setup${gpu ? " --gpu" : ""}\``;
+      return {
+        name: ENGINE,
+        ok: "warning",
+        value: `not tried without ${gpu ? "the GPU build of " : ""}libtensorflow`,
+        fix,
+      };
+    }
     const train = runSchema.shape.train.parse({ epochs: 1, batchSize: 1, device });
     const library = (gpu: boolean) => Promise.resolve(locateLibrary({ gpu })!);
     const engine = await createEngine({ ...train, library });
@@ -52,7 +60,7 @@ export function engineCheck({ kind, device, library, jitProblem }: EngineDescrip
     name: ENGINE,
     ok: "warning",
     value: `${value}; XLA does not compile there: ${jitProblem}`,
-    fix: `\`${compiler}; without it elementwise work is slower, and train.jit off tries no more`,
+    fix: `\`${compiler}; without it elementwise work is slower`,
   };
 }
 
