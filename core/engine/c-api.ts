@@ -157,11 +157,14 @@ export function loadCApi(files: LibraryFiles): CApi {
   }
 }
 
+/** koffi unloads a library that nothing holds. */
+const held: unknown[] = [];
+
 /** Loads the libraries in their order. Throws CUDA_LIBRARY for the first that does not load. */
 export function loadCuda(libraries: readonly string[]): void {
   for (const library of libraries) {
     try {
-      koffi.load(library, { global: true });
+      held.push(koffi.load(library, { global: true }));
     } catch (error) {
       throw errors.cudaLibrary(library, error).because(error);
     }

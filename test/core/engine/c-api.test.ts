@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { loadCuda } from "../../../core/engine/c-api.ts";
 
 describe("loadCuda", () => {
@@ -20,6 +22,22 @@ describe("loadCuda", () => {
       message: /^libcublas\.so\.0, which TensorFlow needs.*cannot open shared object file/,
       fix: /relata setup --gpu/,
     });
+  });
+
+  it("keeps them in the process", async () => {
+    const maps = () => readFileSync("/proc/self/maps", "utf8");
+    const folder = mkdtempSync(path.join(tmpdir(), "relata-cuda-"));
+    const file = path.join(folder, "libcufft.so.11");
+    copyFileSync(/\S+\/libm[.-]\S+/.exec(maps())![0], file); // any library will do
+    try {
+      loadCuda([file]);
+      setFlagsFromString("--expose-gc");
+      (runInNewContext("gc") as () => void)();
+      await new Promise((done) => setImmediate(done));
+      assert.ok(maps().includes(file));
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   it("names the file that is damaged", () => {
