@@ -420,6 +420,10 @@ export const errors = {
     message: `libtensorflow could not be loaded from ${file}: ${cause instanceof Error ? cause.message : String(cause)}`,
     fix: "run `relata setup` to install the version that relata is tested with",
   })),
+  cudaLibrary: coded("CUDA_LIBRARY", (library: string, cause: unknown) => ({
+    message: `${library}, which TensorFlow needs to use a GPU, could not be loaded: ${cause instanceof Error ? cause.message : String(cause)}`,
+    fix: "run `relata setup --gpu`, which brings CUDA's libraries, and unset RELATA_TENSORFLOW; or put your own CUDA 12 on LD_LIBRARY_PATH; or set train.device to cpu",
+  })),
   valueReadWhileTracing: coded("VALUE_READ_WHILE_TRACING", (plugin: string, scope: string) => ({
     message: `plugin "${plugin}" reads a tensor's value in ${scope} while the step is being captured`,
     fix: "compute with tensors only (no dataSync, data or arraySync); log a value with losses.metric",
@@ -493,6 +497,10 @@ export const errors = {
     message: `device "gpu" was asked for, but TensorFlow sees only: ${devices.join(", ")}`,
     fix: "run `relata doctor`; install the CUDA libraries with `relata setup --gpu`, or set train.device to cpu",
   })),
+  gpuDriverMissing: coded("GPU_DRIVER_MISSING", () => ({
+    message: 'device "gpu" was asked for, but this machine has no NVIDIA driver',
+    fix: "install NVIDIA's driver (in a container, start it with the GPUs), or set train.device to cpu",
+  })),
   eagerPrecision: coded("EAGER_PRECISION", (precision: string) => ({
     message: `the eager engine computes in fp32, not ${precision}`,
     fix: "set train.precision to fp32, or train.engine to graph",
@@ -532,6 +540,10 @@ export const errors = {
   libraryPath: coded("LIBRARY_PATH", (source: string, directory: string, names: string) => ({
     message: `${source} names ${directory}, which does not hold libtensorflow (${names})`,
     fix: "give the folder that holds both files, or leave it out: relata then finds or installs the library itself",
+  })),
+  cpuBuild: coded("CPU_BUILD", (source: string, directory: string) => ({
+    message: `${source} names ${directory}, which holds the build of libtensorflow for CPUs: it cannot use a GPU`,
+    fix: "leave it out and run `relata setup --gpu`, or set train.device to cpu",
   })),
   platformUnsupported: coded(
     "PLATFORM_UNSUPPORTED",

@@ -1,7 +1,9 @@
 import { Command } from "commander";
 import type { Check } from "../../core/engine/doctor.ts";
+import type { EngineDescription } from "../../core/engine/engine.ts";
 import type { CliContext } from "../context.ts";
 import { EXIT_FAILURE } from "../failure.ts";
+import { deviceName } from "../../core/run/provenance.ts";
 import { theme } from "../theme.ts";
 
 export function doctorCommand(context: CliContext): Command {
@@ -10,39 +12,56 @@ export function doctorCommand(context: CliContext): Command {
     .option("--gpu", "examine what a GPU needs")
     .action(async ({ gpu }: { gpu?: boolean }) => {
       const { examine } = await import("../../core/engine/doctor.ts");
-      const checks = await examine({ gpu, extra: [() => checkEngine(gpu ?? false)] });
+      const checks = await examine({ gpu, extra: [() => openEngine(gpu ? "gpu" : "auto")] });
       for (const line of checkLines(checks)) context.terminal.line(line);
       if (checks.some(({ ok }) => ok === false)) context.exitCode = EXIT_FAILURE;
     });
 }
 
-/** Opens TensorFlow as a run would. Nothing is installed for it. */
-async function checkEngine(gpu: boolean): Promise<Check> {
+const ENGINE = "engine";
+
+/** Opens TensorFlow as a run with the defaults of `train` would. Nothing is installed for it. */
+export async function openEngine(device: "gpu" | "auto"): Promise<Check> {
   const { locateLibrary } = await import("../../core/engine/library.ts");
   const { createEngine } = await import("../../core/engine/create-engine.ts");
-  const { deviceName } = await import("../../core/run/provenance.ts");
-  const name = "engine";
+  const { runSchema } = await import("../../core/config/schema.ts");
+  const { RelataError } = await import("../../core/errors.ts");
   try {
-    const library = locateLibrary({ gpu });
-    if (!library) return { name, ok: "warning", value: "not tried without libtensorflow" };
-    const engine = await createEngine({
-      engine: "graph",
-      backend: "tensorflow",
-      device: gpu ? "gpu" : "cpu",
-      precision: "fp32",
-      jit: "off",
-      threads: { intra: 0, inter: 0 },
-      library: () => Promise.resolve(library),
-    });
-    const { description } = engine;
+    const gpu = device === "gpu";
+    if (!locateLibrary({ gpu })) {
+      const fix = `run \`relata setup${gpu ? " --gpu" : ""}\``;
+      return {
+        name: ENGINE,
+        ok: "warning",
+        value: `not tried without ${gpu ? "the GPU build of " : ""}libtensorflow`,
+        fix,
+      };
+    }
+    const train = runSchema.shape.train.parse({ epochs: 1, batchSize: 1, device });
+    const library = (gpu: boolean) => Promise.resolve(locateLibrary({ gpu })!);
+    const engine = await createEngine({ ...train, library });
     engine.close();
-    const device = deviceName(description.device);
-    return { name, ok: true, value: `${description.kind} on ${device}, TensorFlow ${description.library}` };
+    return engineCheck(engine.description);
   } catch (error) {
-    const { RelataError } = await import("../../core/errors.ts");
     if (!(error instanceof RelataError)) throw error;
-    return { name, ok: false, value: error.message, fix: error.fix };
+    return { name: ENGINE, ok: false, value: error.message, fix: error.fix };
   }
+}
+
+/** Where a step runs, and whether XLA compiles its elementwise pieces there. */
+export function engineCheck({ kind, device, library, jitProblem }: EngineDescription): Check {
+  const where = deviceName(device);
+  const value = `${kind} on ${where}, TensorFlow ${library}`;
+  if (jitProblem === undefined) return { name: ENGINE, ok: true, value: `${value}; XLA compiles there` };
+  const compiler = where.startsWith("GPU")
+    ? "relata setup --gpu` installs CUDA's compiler"
+    : "relata setup` installs a tested build";
+  return {
+    name: ENGINE,
+    ok: "warning",
+    value: `${value}; XLA does not compile there: ${jitProblem}`,
+    fix: `\`${compiler}; without it elementwise work is slower`,
+  };
 }
 
 /** One line per check, and one for what to do about it. */

@@ -128,11 +128,11 @@ export interface LibraryFiles {
 
 let loaded: { cc: string; api: CApi } | undefined;
 
-/** Loads libtensorflow once per process. Throws LIBRARY_NOT_LOADED. */
+/** Loads libtensorflow once per process. Throws LIBRARY_NOT_LOADED and CUDA_LIBRARY. */
 export function loadCApi(files: LibraryFiles): CApi {
   if (loaded) return loaded.api;
+  loadCuda(files.gpuLibraries);
   try {
-    for (const file of files.gpuLibraries) koffi.load(file, { global: true });
     // The symbols are spread over both: the C++ API's library is asked first.
     const libraries = [koffi.load(files.cc), koffi.load(files.framework)];
     koffi.struct("TF_Output", { oper: "void*", index: "int" });
@@ -154,6 +154,20 @@ export function loadCApi(files: LibraryFiles): CApi {
     return api;
   } catch (error) {
     throw errors.libraryNotLoaded(files.cc, error).because(error);
+  }
+}
+
+/** koffi unloads a library that nothing holds. */
+const held: unknown[] = [];
+
+/** Loads the libraries in their order. Throws CUDA_LIBRARY for the first that does not load. */
+export function loadCuda(libraries: readonly string[]): void {
+  for (const library of libraries) {
+    try {
+      held.push(koffi.load(library, { global: true }));
+    } catch (error) {
+      throw errors.cudaLibrary(library, error).because(error);
+    }
   }
 }
 

@@ -4,8 +4,8 @@ import { errors } from "../errors.ts";
 import { encodeConfig, type ConfigProto } from "./protos.ts";
 import { loadCApi } from "./c-api.ts";
 import type { Engine, Jit, Precision } from "./engine.ts";
-import { locateLibrary, quietEnvironment, type TensorFlowLibrary } from "./library.ts";
-import { hasNvidiaDriver } from "./nvidia.ts";
+import { chooseDevice } from "./device.ts";
+import { quietEnvironment, type TensorFlowLibrary } from "./library.ts";
 import { quietly } from "./quiet.ts";
 
 export interface EngineOptions {
@@ -27,18 +27,11 @@ const XLA_ON = 2;
 /** The call of a compiled piece costs more than it saves for tensors smaller than that. */
 const FUSED_ELEMENTS = 16_384;
 
-/** "auto": the GPU where there is a driver and the GPU build is installed. */
-function availableDevice(engine: "graph" | "eager"): "cpu" | "gpu" {
-  return engine === "graph" && hasNvidiaDriver() && locateLibrary({ gpu: true }) ? "gpu" : "cpu";
-}
-
 export async function createEngine(options: EngineOptions): Promise<Engine> {
   const { engine, backend, precision, jit } = options;
-  const device = options.device === "auto" ? availableDevice(engine) : options.device;
   if (engine === "eager" && precision !== "fp32") throw errors.eagerPrecision(precision);
-  if (engine === "eager" && device === "gpu") throw errors.gpuUnavailable(["eager engine: CPU only"]);
-  // Asked before gigabytes of CUDA libraries are downloaded for nothing.
-  if (device === "gpu" && !hasNvidiaDriver()) throw errors.gpuUnavailable(["CPU; there is no NVIDIA driver"]);
+  if (engine === "eager" && options.device === "gpu") throw errors.gpuUnavailable(["eager engine: CPU only"]);
+  const { device, problem: deviceProblem } = chooseDevice(engine === "eager" ? "cpu" : options.device);
   if (engine === "eager" && backend === "cpu") {
     tf.enableProdMode();
     await import("@tensorflow/tfjs-backend-cpu");
@@ -56,7 +49,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const config: ConfigProto = {
     intra_op_parallelism_threads: options.threads.intra,
     inter_op_parallelism_threads: options.threads.inter,
-    device_count: device === "cpu" ? { CPU: 1, GPU: 0 } : { CPU: 1 },
+    // One process computes on one GPU; the memory of the others stays free.
+    device_count: { CPU: 1, GPU: device === "gpu" ? 1 : 0 },
     gpu_options: { allow_growth: true },
     allow_soft_placement: true,
     graph_options: { optimizer_options: { global_jit_level: jit === "xla" ? XLA_ON : 0 } },
@@ -71,7 +65,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const { xlaProblem } = await import("./xla.ts");
   const jitProblem = jit === "fused" ? await xlaProblem(api, encodeConfig(config)) : undefined;
   return new GraphEngine({
-    ...{ api, precision, device, config, jitProblem },
+    ...{ api, precision, device, deviceProblem, config, jitProblem },
     jit: jitProblem === undefined ? jit : "off",
     fuseFrom: options.fuseFrom ?? FUSED_ELEMENTS,
   });

@@ -8,7 +8,8 @@ import { cpuFlags } from "./cpu.ts";
 import { findPip } from "./install/pip.ts";
 import { supportedPlatforms, TENSORFLOW_VERSION, thisPlatform, wheelSource } from "./install/wheels.ts";
 import { cacheDirectory, locateLibrary, type LocateOptions, type TensorFlowLibrary } from "./library.ts";
-import { nvidiaDriver } from "./nvidia.ts";
+import { notInWheels } from "./cuda.ts";
+import { nvidiaDriver, type NvidiaDriver } from "./nvidia.ts";
 
 export interface Check {
   readonly name: string;
@@ -37,14 +38,15 @@ const IMAGE_FORMATS = ["jpeg", "png", "webp", "tiff", "gif", "heif"] as const;
 
 export async function examine(options: ExamineOptions = {}): Promise<Check[]> {
   const { found, check: libraryCheck } = checkLibrary(options);
+  const driver = await nvidiaDriver();
+  const gpu = [checkNvidia(driver, options.gpu ?? false), ...checkCuda(driver, options)];
   const asked = await Promise.all([
     checkPip(found !== undefined),
-    checkNvidia(options.gpu ?? false),
     checkDisk("disk of the cache", cacheDirectory(), found ? 0 : spaceToInstall(options.gpu)),
     checkDisk("disk of the runs", path.resolve(options.runDirectory ?? "runs"), ROOM_FOR_RUNS),
     checkImages(),
   ]);
-  const own = [checkNode(), checkPlatform(), checkCpu(), libraryCheck, ...asked];
+  const own = [checkNode(), checkPlatform(), checkCpu(), libraryCheck, ...gpu, ...asked];
   for (const extra of options.extra ?? []) own.push(await extra());
   return own;
 }
@@ -123,9 +125,8 @@ async function checkPip(libraryFound: boolean): Promise<Check> {
   };
 }
 
-async function checkNvidia(wanted: boolean): Promise<Check> {
+function checkNvidia(driver: NvidiaDriver | undefined, wanted: boolean): Check {
   const name = "nvidia driver";
-  const driver = await nvidiaDriver();
   if (!driver) {
     const fix = "install NVIDIA's driver, or set train.device to cpu";
     return { name, ok: !wanted, value: "none", ...(wanted && { fix }) };
@@ -138,6 +139,33 @@ async function checkNvidia(wanted: boolean): Promise<Check> {
     value,
     fix: `CUDA 12 needs driver ${OLDEST_DRIVER} or newer`,
   };
+}
+
+/** What a GPU needs beside the driver; nothing where neither a driver nor an installation speaks of one. */
+function checkCuda(driver: NvidiaDriver | undefined, options: LocateOptions): Check[] {
+  const name = "cuda libraries";
+  const setup = "run `relata setup --gpu`";
+  let library: TensorFlowLibrary | undefined;
+  try {
+    library = locateLibrary({ ...options, gpu: true });
+  } catch (error) {
+    return driver && !options.gpu ? [{ ...failed(name, error), ok: "warning" }] : []; // the library's own check tells it
+  }
+  if (!library) {
+    if (!driver || options.gpu) return [];
+    const value = "the GPU build of libtensorflow is not installed: the GPU is not used";
+    return [{ name, ok: "warning", value, fix: setup }];
+  }
+  const missing = notInWheels(library.gpuLibraries);
+  const found = library.gpuLibraries.length - missing.length;
+  if (!driver && !options.gpu) {
+    if (found === 0) return [];
+    const value = `${found} in ${library.directory}, but there is no NVIDIA driver: the CPU computes`;
+    return [{ name, ok: "warning", value, fix: "install NVIDIA's driver, if this machine has a GPU" }];
+  }
+  if (missing.length === 0) return [{ name, ok: true, value: `${found}, of NVIDIA's wheels` }];
+  const value = `not of NVIDIA's wheels: ${missing.join(", ")}`;
+  return [{ name, ok: "warning", value, fix: `${setup}, or have CUDA 12 and cuDNN 9 on LD_LIBRARY_PATH` }];
 }
 
 const spaceToInstall = (gpu = false): number => wheelSource(thisPlatform(), gpu)?.spaceBytes ?? 0;

@@ -88,6 +88,8 @@ export interface EngineDescription {
   readonly kind: "graph" | "eager";
   readonly backend: string;
   readonly device: string;
+  /** Why the CPU computes although there is a GPU's driver and nobody asked for the CPU. */
+  readonly deviceProblem?: string;
   readonly precision: Precision;
   readonly jit: Jit;
   /** Why nothing is compiled although it was asked for. */

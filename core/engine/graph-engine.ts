@@ -31,6 +31,7 @@ export interface GraphEngineOptions {
   readonly api: CApi;
   readonly precision: Precision;
   readonly device: "cpu" | "gpu";
+  readonly deviceProblem?: string;
   readonly jit: Jit;
   readonly jitProblem?: string;
   /** The elements from which on a piece of `fused`, or an update, is compiled. */
@@ -68,6 +69,7 @@ export class GraphEngine implements Engine {
       kind: "graph",
       backend: "tensorflow",
       device: (gpu ?? devices.find((d) => d.type === "CPU"))?.name ?? "CPU",
+      deviceProblem: options.deviceProblem,
       precision,
       jit,
       jitProblem: options.jitProblem,

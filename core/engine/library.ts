@@ -5,6 +5,7 @@ import { createRequire } from "node:module";
 import os from "node:os";
 import path from "node:path";
 import { errors } from "../errors.ts";
+import { locateCuda } from "./cuda.ts";
 import { TENSORFLOW_VERSION, thisPlatform } from "./install/wheels.ts";
 
 export interface TensorFlowLibrary {
@@ -16,7 +17,7 @@ export interface TensorFlowLibrary {
   /** Undefined where nothing beside the files tells it; TF_Version of the loaded library always does. */
   readonly version: string | undefined;
   readonly origin: "option" | "environment" | "cache" | "tfjs-node-gpu" | "python";
-  /** CUDA libraries to load first, each after those it needs. Empty without `gpu`. */
+  /** CUDA libraries to load first, each after those it needs; a bare name where no wheel brought it. Empty without `gpu`. */
   readonly gpuLibraries: readonly string[];
   /** Of the cache only: whether the wheel is one whose checksum relata knows. */
   readonly verified?: boolean;
@@ -57,7 +58,8 @@ const fileNames: readonly (readonly [cc: string, framework: string])[] =
 /**
  * Looks in this order: `path`, RELATA_TENSORFLOW, the per-user cache, tfjs-node-gpu's deps/lib, TensorFlow of
  * the active Python. For `gpu`, tfjs-node-gpu's (CUDA 11) and a Python's tensorflow-cpu do not count.
- * Throws LIBRARY_PATH when a path that was given holds no library: it is never passed over in silence.
+ * Throws LIBRARY_PATH when a path that was given holds no library, and CPU_BUILD when that is tensorflow-cpu's and a
+ * GPU is asked for: it is never passed over in silence.
  */
 export function locateLibrary({ path: given, gpu = false }: LocateOptions = {}):
   TensorFlowLibrary | undefined {
@@ -71,8 +73,9 @@ function explicit(given: string, origin: "option" | "environment", gpu: boolean)
   const directory = path.resolve(given);
   const found =
     libraryIn(directory, origin, gpu) ?? libraryIn(path.join(directory, "tensorflow"), origin, gpu);
-  if (found) return found;
   const source = origin === "option" ? "the given path" : "RELATA_TENSORFLOW";
+  if (found && gpu && isCpuBuild(found.directory)) throw errors.cpuBuild(source, found.directory);
+  if (found) return found;
   throw errors.libraryPath(source, directory, fileNames.map((names) => names.join(" and ")).join(", or "));
 }
 
@@ -90,7 +93,7 @@ function libraryIn(
       ...files,
       version,
       origin,
-      gpuLibraries: gpu ? gpuLibraries(path.dirname(directory)) : [],
+      gpuLibraries: gpu ? locateCuda(path.dirname(directory)) : [],
     };
   }
   return undefined;
@@ -173,7 +176,7 @@ function fromPython(gpu: boolean): TensorFlowLibrary | undefined {
     });
     const directory = answer.status === 0 ? answer.stdout.trim() : "";
     if (directory === "") continue;
-    if (gpu && distributionBeside(directory)?.project === "tensorflow-cpu") return undefined;
+    if (gpu && isCpuBuild(directory)) return undefined;
     return libraryIn(directory, "python", gpu);
   }
   return undefined;
@@ -189,42 +192,13 @@ function distributionBeside(directory: string): { project: string; version: stri
   return undefined;
 }
 
+function isCpuBuild(directory: string): boolean {
+  return distributionBeside(directory)?.project === "tensorflow-cpu";
+}
+
 /** libtensorflow_framework.so.2 is a link to libtensorflow_framework.so.2.9.1 in the C API's archives. */
 function versionInName(file: string): string | undefined {
   return /\.(\d+\.\d+\.\d+)(?:\.dylib)?$/.exec(realpathSync(file))?.[1];
-}
-
-// --- CUDA ------------------------------------------------------------------------------------------------
-
-/**
- * In dependency order: a library stands after those it links to. TensorFlow opens them by these names and
- * gets the copy that is already in the process. cuDNN finds its own parts beside itself.
- */
-const cudaNames = [
-  ...[
-    "cudart",
-    "nvJitLink",
-    "nvrtc",
-    "cublasLt",
-    "cublas",
-    "cufft",
-    "curand",
-    "cusparse",
-    "cusolver",
-    "cupti",
-  ],
-  ...["nccl", "cudnn"],
-].map((name) => new RegExp(`^lib${name}\\.so(\\.\\d+)+$`));
-
-/** CUDA's libraries of the nvidia-* wheels unpacked under `root`, in the order to load them. */
-function gpuLibraries(root: string): string[] {
-  const nvidia = path.join(root, "nvidia");
-  if (!existsSync(nvidia)) return [];
-  const files = readdirSync(nvidia)
-    .map((part) => path.join(nvidia, part, "lib"))
-    .filter((folder) => existsSync(folder))
-    .flatMap((folder) => readdirSync(folder).map((file) => path.join(folder, file)));
-  return cudaNames.flatMap((name) => files.filter((file) => name.test(path.basename(file))).slice(0, 1));
 }
 
 // --- output ----------------------------------------------------------------------------------------------

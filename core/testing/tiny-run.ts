@@ -50,6 +50,8 @@ export interface TinyOptions {
   readonly run?: Partial<RunInfo>;
   readonly settings?: Partial<TrainingSettings>;
   readonly dropPathRate?: number;
+  /** Steps give every gradient; left out, they do. */
+  readonly outputGradients?: boolean;
   /** In the place of AdamW and of what plugins bind. */
   readonly optimizer?: Optimizer;
 }
@@ -79,7 +81,7 @@ export const tinyBackbone = (dropPathRate = 0, channels = 3): VisionTransformer 
     registerTokens: 0,
   });
 
-/** The plugins' training with its initial values. Steps give every gradient. */
+/** The plugins' training with its initial values. */
 export async function tinyTraining(
   engine: Engine,
   plugins: readonly PluginUse[],
@@ -106,7 +108,7 @@ export async function tinyTraining(
     optimizer: options.optimizer ?? container.get(OPTIMIZER),
     services: container,
     settings: { ...tinySettings, ...options.settings },
-    outputGradients: true,
+    outputGradients: options.outputGradients ?? true,
   });
   await training.initialize();
   return training;

@@ -86,7 +86,8 @@ export async function assemble(
   const engine = container.has(ENGINE)
     ? container.get(ENGINE)
     : await createEngine({ ...train, library: (gpu) => ensureLibrary({ gpu }) });
-  const { jitProblem } = engine.description;
+  const { deviceProblem, jitProblem } = engine.description;
+  if (deviceProblem) logger.warn(`the GPU is not used: ${deviceProblem}; \`relata doctor\` tells what to do`);
   if (jitProblem) logger.warn(`XLA cannot compile here, so elementwise work is slower: ${jitProblem}`);
   const accumulation = train.batchSize / train.microBatch;
   let centers = false;

@@ -26,7 +26,9 @@ describe("createEngine", () => {
   it("refuses a GPU that is not there, before it looks for a library", async function () {
     if (hasNvidiaDriver()) return this.skip();
     const library = () => assert.fail("no library should be looked for");
-    await assert.rejects(createEngine({ ...options, device: "gpu", library }), { code: "GPU_UNAVAILABLE" });
+    await assert.rejects(createEngine({ ...options, device: "gpu", library }), {
+      code: "GPU_DRIVER_MISSING",
+    });
   });
 
   it("takes the CPU on auto where there is no driver", async function () {

@@ -5,6 +5,7 @@ import { homedir } from "node:os";
 import path from "node:path";
 import { installLibrary } from "../../../core/engine/install.ts";
 import { thisPlatform } from "../../../core/engine/install/wheels.ts";
+import { notInWheels } from "../../../core/engine/cuda.ts";
 import { cacheDirectory, locateLibrary, quietEnvironment } from "../../../core/engine/library.ts";
 import { CC, FRAMEWORK, Machine, writeWheel } from "./fake-wheels.ts";
 
@@ -157,6 +158,14 @@ describe("locateLibrary", () => {
     });
   });
 
+  it("refuses a given tensorflow-cpu for a GPU", () => {
+    const folder = writeLibrary("site", "tensorflow");
+    mkdirSync(path.join(machine.folder, "site", "tensorflow_cpu-2.21.0.dist-info"));
+    process.env["RELATA_TENSORFLOW"] = folder;
+    assert.equal(locateLibrary()?.directory, folder);
+    assert.throws(() => locateLibrary({ gpu: true }), { code: "CPU_BUILD", message: /RELATA_TENSORFLOW/ });
+  });
+
   it("lists CUDA's libraries, each after those it links to", () => {
     const folder = writeLibrary("site", "tensorflow");
     write("site", "nvidia", "cublas", "lib", "libcublas.so.12");
@@ -169,16 +178,20 @@ describe("locateLibrary", () => {
     write("site", "nvidia", "cusparse", "lib", "libcusparse.so.12");
     write("site", "nvidia", "nvjitlink", "lib", "libnvJitLink.so.12");
     write("site", "nvidia", "cuda_nvcc", "bin", "ptxas");
-    const names = locateLibrary({ path: folder, gpu: true })?.gpuLibraries.map((file) => path.basename(file));
+    write("site", "nvidia", "cu13", "lib", "libcublas.so.13"); // another program's CUDA
+    const libraries = locateLibrary({ path: folder, gpu: true })!.gpuLibraries;
+    const names = libraries.map((file) => path.basename(file));
     assert.deepEqual(names, [
       "libcudart.so.12",
       "libnvJitLink.so.12",
       "libcublasLt.so.12",
       "libcublas.so.12",
+      "libcufft.so.11",
       "libcusparse.so.12",
       "libcusolver.so.11",
       "libcudnn.so.9",
     ]);
+    assert.deepEqual(notInWheels(libraries), ["libcufft.so.11"], "left to the system's loader");
     assert.deepEqual(locateLibrary({ path: folder })?.gpuLibraries, []);
   });
 
