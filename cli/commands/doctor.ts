@@ -54,13 +54,13 @@ export function engineCheck({ kind, device, library, jitProblem }: EngineDescrip
   const value = `${kind} on ${where}, TensorFlow ${library}`;
   if (jitProblem === undefined) return { name: ENGINE, ok: true, value: `${value}; XLA compiles there` };
   const compiler = where.startsWith("GPU")
-    ? "relata setup --gpu` installs CUDA's compiler"
-    : "relata setup` installs a tested build";
+    ? "`relata setup --gpu` installs CUDA's compiler"
+    : "`relata setup` installs a tested build";
   return {
     name: ENGINE,
     ok: "warning",
     value: `${value}; XLA does not compile there: ${jitProblem}`,
-    fix: `\`${compiler}; without it elementwise work is slower`,
+    fix: `${compiler}; without it elementwise work is slower`,
   };
 }
 
