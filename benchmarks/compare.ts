@@ -1,6 +1,6 @@
 /**
  * npm run bench:compare -- --method sere|ibot|dino --precision fp32|bf16 [--arch vit-small] [--steps 15]
- *                          [--python python3] [--compile] [--out result.json]
+ *                          [--style tuned|plain] [--python python3] [--compile] [--out result.json]
  *
  * Times relata's step and the same step in PyTorch (baselines/pytorch) in turn, from the same weights on the same
  * batch, and prints one JSON result (result.ts); a table goes to standard error. Before anything counts, the losses and
@@ -13,7 +13,7 @@ import { deviceName } from "../core/run/provenance.ts";
 import { Differences } from "./baselines/agreement.ts";
 import { exportRun } from "./baselines/export-run.ts";
 import { requirePython } from "./baselines/python.ts";
-import { PyTorchSide } from "./baselines/pytorch-side.ts";
+import { PyTorchSide, styles, type PyTorchOptions, type Style } from "./baselines/pytorch-side.ts";
 import { RelataSide } from "./baselines/relata-side.ts";
 import { phases, type Phase, type Side } from "./baselines/side.ts";
 import { choiceOf, command, numberOf, parseFlags, progress, wholeOf } from "./command.ts";
@@ -44,6 +44,8 @@ await command(async () => {
       warmup: { type: "string", default: String(LEAST_WARMUP) },
       /** Has torch and numpy; without it $RELATA_PYTHON, else one that is made. */
       python: { type: "string" },
+      /** Of the PyTorch step: written for speed, or as published training code is. */
+      style: { type: "string", default: "tuned" },
       /** torch.compile for PyTorch's forward and backward passes. */
       compile: { type: "boolean", default: false },
       out: { type: "string" },
@@ -65,10 +67,11 @@ await command(async () => {
   const steps = wholeOf("steps", flags.steps, 1);
   const warmup = wholeOf("warmup", flags.warmup, LEAST_WARMUP);
   const differences = new Differences(flags.precision);
+  const style = choiceOf("style", flags.style, styles);
   const python = requirePython(flags.python);
   progress("assembling");
   const method = await openMethod(methodConfig(sizes));
-  const pytorch = await startPyTorch(method, python, flags.compile);
+  const pytorch = await startPyTorch(method, { python, style, compile: flags.compile });
   try {
     progress("tracing the step");
     const relata = await RelataSide.start(method);
@@ -79,19 +82,19 @@ await command(async () => {
       return 1;
     }
     const times = await timePhases(relata, pytorch, steps);
-    return emit(compareResult(method, pytorch, times, differences), flags.out);
+    return emit(compareResult(method, pytorch, style, times, differences), flags.out);
   } finally {
     pytorch.close();
   }
 });
 
-async function startPyTorch(method: Method, python: string, compile: boolean): Promise<PyTorchSide> {
+async function startPyTorch(method: Method, options: Omit<PyTorchOptions, "run">): Promise<PyTorchSide> {
   const folder = await mkdtemp(join(tmpdir(), "relata-compare-"));
   try {
     const run = join(folder, "run.safetensors");
     await exportRun(run, method, availableParallelism());
     progress("starting PyTorch");
-    return await PyTorchSide.start({ python, run, compile });
+    return await PyTorchSide.start({ ...options, run });
   } finally {
     // PyTorch has read it when it answers.
     await rm(folder, { recursive: true });
@@ -138,6 +141,7 @@ async function timePhases(relata: Side, pytorch: Side, steps: number): Promise<T
 function compareResult(
   method: Method,
   pytorch: PyTorchSide,
+  style: Style,
   { ours, theirs, peakMemory }: Times,
   { largest }: Differences,
 ): BenchResult {
@@ -177,6 +181,7 @@ function compareResult(
       precision: engine.description.precision,
       device: deviceName(engine.description.device),
       against: pytorch.name,
+      style,
       threads: pytorch.threads,
     },
     samples: {

@@ -5,10 +5,15 @@ import { UsageError } from "../command.ts";
 import { pytorchFolder } from "./python.ts";
 import type { Phase, PhaseRun, Side } from "./side.ts";
 
+/** How the PyTorch step is written: for speed on CPUs, or as published training code is. */
+export const styles = ["tuned", "plain"] as const;
+export type Style = (typeof styles)[number];
+
 export interface PyTorchOptions {
   readonly python: string;
   /** What `exportRun` wrote. */
   readonly run: string;
+  readonly style: Style;
   readonly compile: boolean;
 }
 
@@ -37,8 +42,8 @@ export class PyTorchSide implements Side {
   }
 
   /** Throws UsageError where it does not start. */
-  static async start({ python, run, compile }: PyTorchOptions): Promise<PyTorchSide> {
-    const args = ["-m", "baseline", "serve", run, ...(compile ? ["--compile"] : [])];
+  static async start({ python, run, style, compile }: PyTorchOptions): Promise<PyTorchSide> {
+    const args = ["-m", "baseline", "serve", run, "--style", style, ...(compile ? ["--compile"] : [])];
     const child = spawn(python, args, {
       stdio: ["pipe", "pipe", "inherit"],
       env: { ...process.env, PYTHONPATH: pytorchFolder, PYTHONDONTWRITEBYTECODE: "1" },

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { findPython, pytorchFolder } from "../../benchmarks/baselines/python.ts";
+import { styles } from "../../benchmarks/baselines/pytorch-side.ts";
 import { parseResult } from "../../benchmarks/result.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -36,7 +37,7 @@ describe("the PyTorch baseline", function () {
   it("agrees with the golden values of the official code", () => {
     const { status, stdout, stderr } = check(fixtures);
     assert.equal(status, 0, stdout + stderr);
-    assert.match(stdout, /sere: gradients/);
+    for (const style of styles) assert.match(stdout, new RegExp(`${style} sere: gradients`));
   });
 
   it("says which golden value is off", () => {
@@ -50,23 +51,27 @@ describe("the PyTorch baseline", function () {
       writeFileSync(join(folder, "sere.json"), JSON.stringify(facts));
       const { status, stdout, stderr } = check(folder);
       assert.equal(status, 1, stderr);
-      assert.match(stdout, /sere: losses .* pixel {2}OFF/);
+      for (const style of styles) assert.match(stdout, new RegExp(`${style} sere: losses .* pixel {2}OFF`));
     } finally {
       rmSync(folder, { recursive: true });
     }
   });
 
-  for (const precision of ["fp32", "bf16"])
-    it(`makes relata's steps in ${precision}`, () => {
+  for (const [style, precision] of styles.flatMap((style) => [
+    [style, "fp32"] as const,
+    [style, "bf16"] as const,
+  ]))
+    it(`makes relata's steps in ${precision}, ${style}`, () => {
       const sizes = "--arch vit-tiny --depth 2 --batch 2 --locals 3 --out-dim 256 --steps 2".split(" ");
       const script = ["--import", "tsx", "--conditions=relata-source", "benchmarks/compare.ts"];
       const { status, stdout, stderr } = spawnSync(
         process.execPath,
-        [...script, ...sizes, "--precision", precision, "--python", python],
+        [...script, ...sizes, "--precision", precision, "--style", style, "--python", python],
         { cwd: root, encoding: "utf8" },
       );
       assert.equal(status, 0, stderr);
-      const { samples, figures } = parseResult(stdout, "bench:compare");
+      const { samples, figures, subject } = parseResult(stdout, "bench:compare");
+      assert.equal(subject["style"], style);
       for (const phase of ["forward", "gradients", "step"])
         for (const side of ["relata", "pytorch"])
           assert.equal(

@@ -1,9 +1,13 @@
-"""python -m baseline check FIXTURES   compares with golden values; exit code 1 where anything is off
-python -m baseline serve RUN [--compile [MODE]]   loads a run's weights and batch, and runs steps on command"""
+"""python -m baseline check FIXTURES   compares both styles with golden values; exit code 1 where anything is off
+python -m baseline serve RUN [--style tuned|plain] [--compile [MODE]]   loads a run's weights and batch, and runs steps on command"""
 
 import argparse
 import sys
 from pathlib import Path
+
+from .check import check_fixtures
+from .serve import serve_steps
+from .styles import STYLES
 
 
 def main() -> int:
@@ -13,15 +17,12 @@ def main() -> int:
     check.add_argument("fixtures", type=Path, help="folder of dino.safetensors, sere.safetensors and their JSON files")
     serve = commands.add_parser("serve", help="run steps on command")
     serve.add_argument("run", type=Path, help="safetensors file with the weights, the batch and what the step is")
+    serve.add_argument("--style", choices=STYLES, default="tuned", help="how the step is written")
     serve.add_argument("--compile", nargs="?", const="default", help="torch.compile, in one of its modes")
     options = parser.parse_args()
     if options.command == "check":
-        from .check import check_fixtures
-
         return check_fixtures(options.fixtures)
-    from .serve import serve_steps
-
-    serve_steps(options.run, options.compile)
+    serve_steps(options.run, options.style, options.compile)
     return 0
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from .spec import ChannelRelation, Head, Optimizer, PixelRelation, Pixels, Prototypes, Schedule, Spec, Vit
 from .step import Batch, TrainingStep, numbers
+from .styles import STYLES
 from .tensors import read_tensors
 
 LOSS, GRADIENT, STATE, UPDATE, TRAJECTORY = 2e-5, 1e-4, 2e-5, 1e-6, 1e-4
@@ -32,7 +33,8 @@ TERMS = {"dino": "cls", "ibot": "patch", "pixel": "pixel", "channel": "channel",
 class Differences:
     """The largest difference of each kind, over what it may be."""
 
-    def __init__(self) -> None:
+    def __init__(self, style: str) -> None:
+        self.style = style
         self.rows: dict[str, tuple[float, float, str]] = {}
 
     def add(self, kind: str, what: str, difference: float, allowed: float) -> None:
@@ -51,12 +53,11 @@ class Differences:
         self.add(kind, what, difference.item(), allowed)
 
     def report(self) -> int:
-        print(f"{'':32} {'largest':>9} {'allowed':>9}")
         failed = 0
         for kind, (difference, allowed, what) in self.rows.items():
             off = difference > allowed
             failed += off
-            print(f"{kind:32} {difference:9.2e} {allowed:9.0e}  {what}{'  OFF' if off else ''}")
+            print(f"{f'{self.style} {kind}':38} {difference:9.2e} {allowed:9.0e}  {what}{'  OFF' if off else ''}")
         return failed
 
 
@@ -99,8 +100,8 @@ def batch_of(golden: Mapping[str, Tensor], config: Mapping[str, Any], masked: bo
     return Batch(pixels, rects, {}, mask, mask.flatten().nonzero().flatten() if masked else None)
 
 
-def initial_step(spec: Spec, golden: Mapping[str, Tensor]) -> TrainingStep:
-    step = TrainingStep(spec)
+def initial_step(style: str, spec: Spec, golden: Mapping[str, Tensor]) -> TrainingStep:
+    step = STYLES[style](spec)
     for network in ("student", "teacher"):
         prefix = f"init/{network}."
         own = ((name.removeprefix(prefix), value) for name, value in golden.items() if name.startswith(prefix))
@@ -124,7 +125,7 @@ def compare_terms(found: Differences, kind: str, terms: Mapping[str, float], wan
 def compare_losses_and_gradients(
     found: Differences, case: str, golden: Mapping[str, Tensor], config: Mapping[str, Any], want: Mapping[str, float]
 ) -> None:
-    step = initial_step(spec_of(case, config), golden)
+    step = initial_step(found.style, spec_of(case, config), golden)
     batch = batch_of(golden, config, masked=case != "dino")
     terms, means = step.gradients(batch, schedule_of(want))
     compare_terms(found, f"{case}: losses", numbers(terms), want, LOSS)
@@ -153,7 +154,7 @@ def compare_update(
     found: Differences, case: str, golden: Mapping[str, Tensor], config: Mapping[str, Any], want: Mapping[str, float]
 ) -> None:
     """From the official gradients: where one is zero in theory, AdamW makes steps of its rounding."""
-    step = initial_step(spec_of(case, config), golden)
+    step = initial_step(found.style, spec_of(case, config), golden)
     for name, parameter in step.trained.items():
         parameter.grad = golden[f"{case}/grad.{name}"].reshape(parameter.shape).clone()
     step.update(schedule_of(want), step.gradient_norms())
@@ -170,7 +171,7 @@ def compare_trajectory(
     config: Mapping[str, Any],
     trajectory: list[Mapping[str, float]],
 ) -> None:
-    step = initial_step(spec_of(case, config), golden)
+    step = initial_step(found.style, spec_of(case, config), golden)
     batch = batch_of(golden, config, masked=case != "dino")
     for want in trajectory:
         terms = step.step(batch, schedule_of(want))
@@ -178,7 +179,7 @@ def compare_trajectory(
 
 
 def check_fixtures(folder: Path) -> int:
-    """Prints the largest differences; 1 where one is larger than it may be."""
+    """Prints the largest differences of each style; 1 where one is larger than it may be."""
     golden = dict(read_tensors(folder / "dino.safetensors")) | dict(read_tensors(folder / "sere.safetensors"))
     facts = {case: json.loads((folder / f"{case}.json").read_text()) for case in ("dino", "sere")}
     dino, sere = facts["dino"], facts["sere"]
@@ -189,13 +190,17 @@ def check_fixtures(folder: Path) -> int:
         "pixel_only": (sere["config"], {**sere["step"], "total": sere["step"]["pixel"]}),
         "channel_only": (sere["config"], {**sere["step"], "total": sere["step"]["channel"]}),
     }
-    found = Differences()
-    for case, (config, want) in official.items():
-        compare_losses_and_gradients(found, case, golden, config, want)
-    for case in ("dino", "sere"):
-        config, want = official[case]
-        compare_update(found, case, golden, config, want)
-        compare_trajectory(found, case, golden, config, facts[case]["trajectory"])
-    failed = found.report()
-    print(f"{failed} of {len(found.rows)} are off" if failed else "all within what is allowed", file=sys.stderr)
+    failed = rows = 0
+    print(f"{'':38} {'largest':>9} {'allowed':>9}")
+    for style in STYLES:
+        found = Differences(style)
+        for case, (config, want) in official.items():
+            compare_losses_and_gradients(found, case, golden, config, want)
+        for case in ("dino", "sere"):
+            config, want = official[case]
+            compare_update(found, case, golden, config, want)
+            compare_trajectory(found, case, golden, config, facts[case]["trajectory"])
+        failed += found.report()
+        rows += len(found.rows)
+    print(f"{failed} of {rows} are off" if failed else "all within what is allowed", file=sys.stderr)
     return 1 if failed else 0

@@ -18,16 +18,17 @@ import torch
 from torch import Tensor
 
 from .spec import Schedule, Spec, read
-from .step import Batch, TrainingStep, numbers
+from .step import Batch, numbers
+from .styles import STYLES
 from .tensors import read_header, read_tensors
 
 
-def serve_steps(run: Path, compile_mode: str | None) -> None:
+def serve_steps(run: Path, style: str, compile_mode: str | None) -> None:
     _, metadata, _ = read_header(run)
     torch.set_num_threads(int(metadata["threads"]))
     spec = read(Spec, json.loads(metadata["spec"]))
     schedule = read(Schedule, json.loads(metadata["schedule"]))
-    step = TrainingStep(spec, compile_mode)
+    step = STYLES[style](spec, compile_mode)
     for network in ("student", "teacher"):
         step.load(network, read_tensors(run, f"{network}."))
     batch = read_batch(run, spec)

@@ -1,15 +1,21 @@
 """One training step: both networks, all losses, gradients, clip, AdamW, EMA, centers."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from .heads import ProjectionHead, RelationHead
-from .losses import centered, channel_loss, dino_loss, ibot_loss, pixel_loss
 from .spec import Schedule, Spec
-from .vit import VisionTransformer
+from .vit import Attend, VisionTransformer
+
+Terms = dict[str, Tensor]
+"""Losses by name."""
+Means = dict[str, Tensor]
+"""The teacher's mean logits [1, K], by the loss whose center they move."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +35,10 @@ class Batch:
 class Network(nn.Module):
     """Backbone and heads, by the names of the official checkpoints."""
 
-    def __init__(self, spec: Spec, student: bool):
+    def __init__(self, spec: Spec, student: bool, attend: Attend):
         super().__init__()
         D = spec.vit.embed_dim
-        self.backbone = VisionTransformer(spec.vit, masked=student and spec.ibot is not None)
+        self.backbone = VisionTransformer(spec.vit, student and spec.ibot is not None, attend)
         self.head = ProjectionHead(D, spec.head)
         names = [name for name, relation in (("pixel", spec.pixel), ("channel", spec.channel)) if relation]
         for name in names:
@@ -40,17 +46,41 @@ class Network(nn.Module):
             if student and spec.views.get("local"):
                 self.backbone.add_module(f"{name}_sere_local", RelationHead(D, predicts=True))
 
-    def relations(self, name: str, patches: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Features to relate, by view group."""
-        suffix = {"global": "", "local": "_local"}
-        return {group: self.backbone.get_submodule(f"{name}_sere{suffix[group]}")(x) for group, x in patches.items()}
+    def relation(self, name: str, group: str, patches: Tensor) -> Tensor:
+        """Features to relate, of a view group's patch tokens [B, N, D]."""
+        suffix = {"global": "", "local": "_local"}[group]
+        return self.backbone.get_submodule(f"{name}_sere{suffix}")(patches)
 
 
-class TrainingStep:
+class TrainingStep(ABC):
+    """What the styles of the step have in common; each computes the same."""
+
+    attend: Attend
+    adam_options: dict[str, Any]
+    """Of torch.optim.AdamW, beside the method's own."""
+
+    @abstractmethod
+    def terms(
+        self, images: dict[str, Tensor], batch: Batch, centers: dict[str, Tensor], temps: dict[str, Tensor]
+    ) -> tuple[Terms, Means]:
+        """images [V B, 3, S, S] by view group, normalised; centers [1, K] and the teacher's temperatures by loss."""
+
+    @abstractmethod
+    def gradient_norms(self) -> Tensor:
+        """Of each trained weight."""
+
+    @abstractmethod
+    def clip(self, norms: Tensor) -> None:
+        """Scales each gradient down to the largest norm that it may have."""
+
+    @abstractmethod
+    def follow(self, momentum: float) -> None:
+        """Moves the teacher's weights towards the student's."""
+
     def __init__(self, spec: Spec, compile_mode: str | None = None):
         self.spec = spec
-        self.student = Network(spec, student=True)
-        self.teacher = Network(spec, student=False).requires_grad_(False)
+        self.student = Network(spec, student=True, attend=self.attend)
+        self.teacher = Network(spec, student=False, attend=self.attend).requires_grad_(False)
         self.centers = {name: torch.zeros(1, spec.head.out_dim) for name in ("dino", "ibot") if getattr(spec, name)}
         self.trained = {name: p for name, p in self.student.named_parameters() if p.requires_grad}
         followers = dict(self.teacher.named_parameters())
@@ -63,7 +93,7 @@ class TrainingStep:
             [{"params": decayed}, {"params": others, "weight_decay": 0}],
             betas=tuple(adam.betas),
             eps=adam.eps,
-            fused=True,
+            **self.adam_options,
         )
         std = torch.tensor(spec.pixels.std) * 255
         self.scale = 1 / std
@@ -87,107 +117,40 @@ class TrainingStep:
         if missing:
             raise ValueError(f"there are no values for the {network}'s {', '.join(sorted(missing))}")
 
-    def compute(
-        self, batch: Batch, centers: dict[str, Tensor], temps: dict[str, Tensor]
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Loss terms and their weighted sum `total`; the means of the teacher's logits for the centers."""
-        spec = self.spec
-        bf16 = spec.precision == "bf16"
-        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+    def compute(self, batch: Batch, centers: dict[str, Tensor], temps: dict[str, Tensor]) -> tuple[Terms, Means]:
+        """The terms with their weighted sum, `total`."""
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.spec.precision == "bf16"):
             images = {
                 group: torch.addcmul(self.shift, x.float(), self.scale).permute(0, 3, 1, 2)
                 for group, x in batch.pixels.items()
             }
-            related = [name for name in ("pixel", "channel") if getattr(spec, name)]
-            with torch.no_grad():
-                targets, means, patches = self.teach(images["global"], batch, centers, temps)
-                teachers = {name: self.teacher.relations(name, {"global": patches})["global"] for name in related}
-
-            backbone, head = self.student.backbone, self.student.head
-            tokens = {
-                group: backbone(
-                    x,
-                    keep=batch.keep.get(group),
-                    mask=batch.mask if group == "global" else None,
-                    cls_only=not related and (group == "local" or spec.ibot is None),
-                )
-                for group, x in images.items()
-            }
-            rows = [x[:, 0] for x in tokens.values()]
-            if spec.ibot:
-                rows.append(tokens["global"][:, 1:].flatten(0, 1)[batch.masked])
-            logits = head.logits(head.features(backbone.norm(torch.cat(rows))))
-            views = sum(len(x) for x in tokens.values())
-
-            terms = {"dino": dino_loss(targets["dino"], logits[:views], spec.dino.student_temp)}
-            if spec.ibot:
-                counts = batch.mask.sum(1, keepdim=True).expand_as(batch.mask)
-                weights = 1 / (len(batch.mask) * counts.flatten()[batch.masked])
-                terms["ibot"] = ibot_loss(targets["ibot"], logits[views:], weights, spec.ibot.student_temp)
-            students = {
-                name: self.student.relations(name, {group: x[:, 1:] for group, x in tokens.items()}) for name in related
-            }
-            if spec.pixel:
-                heads = spec.vit.num_heads
-                terms["pixel"] = pixel_loss(teachers["pixel"], students["pixel"], batch.rects, spec.pixel, heads)
-            if spec.channel:
-                terms["channel"] = channel_loss(teachers["channel"], students["channel"], spec.channel)
-        terms["total"] = sum(getattr(spec, name).weight * term for name, term in terms.items())
+            terms, means = self.terms(images, batch, centers, temps)
+        terms["total"] = sum(getattr(self.spec, name).weight * term for name, term in terms.items())
         return terms, means
 
-    def teach(
-        self, images: Tensor, batch: Batch, centers: dict[str, Tensor], temps: dict[str, Tensor]
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor], Tensor]:
-        """The teacher's distributions over prototypes and mean logits by loss, and its patch tokens before the norm."""
-        spec = self.spec
-        backbone, head = self.teacher.backbone, self.teacher.head
-        tokens = backbone(images, cls_only=spec.ibot is None and spec.pixel is None and spec.channel is None)
-        normed = backbone.norm(tokens if spec.ibot else tokens[:, :1])
-        features = head.features(normed)
-        cls = features[:, 0]
-        if spec.ibot:
-            of_patches = features[:, 1:].flatten(0, 1)
-            # The last layer is linear: the mean of all patches' logits is the logits of their mean.
-            rows = torch.cat([cls, of_patches[batch.masked], of_patches.mean(0, keepdim=True)])
-        else:
-            rows = cls
-        logits = head.logits(rows)
-        of_cls, of_masked = logits[: len(cls)], logits[len(cls) : -1]
-        targets = {"dino": centered(of_cls, centers["dino"], temps["dino"])}
-        means = {"dino": of_cls.float().mean(0, keepdim=True)}
-        if spec.ibot:
-            targets["ibot"] = centered(of_masked, centers["ibot"], temps["ibot"])
-            means["ibot"] = logits[-1:].float()
-        return targets, means, tokens[:, 1:]
-
-    def forward(self, batch: Batch, schedule: Schedule) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    def forward(self, batch: Batch, schedule: Schedule) -> tuple[Terms, Means]:
         temps = {"dino": torch.tensor(schedule.dino_temp), "ibot": torch.tensor(schedule.ibot_temp)}
         return self.losses(batch, self.centers, temps)
 
-    def gradients(self, batch: Batch, schedule: Schedule) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    def gradients(self, batch: Batch, schedule: Schedule) -> tuple[Terms, Means]:
         """Leaves gradients in the student's weights."""
         self.optimizer.zero_grad(set_to_none=True)
         terms, means = self.forward(batch, schedule)
         terms["total"].backward()
         return terms, means
 
-    def gradient_norms(self) -> list[Tensor]:
-        return torch._foreach_norm([p.grad for p in self.trained.values()])
-
     @torch.no_grad()
-    def update(self, schedule: Schedule, norms: list[Tensor]) -> None:
+    def update(self, schedule: Schedule, norms: Tensor) -> None:
         """Clips each tensor's gradient by its norm, then AdamW, then the teacher follows."""
-        clip = self.spec.optimizer.clip
-        if clip > 0:
-            factors = (clip / (torch.stack(norms) + 1e-6)).clamp(max=1)
-            torch._foreach_mul_([p.grad for p in self.trained.values()], list(factors.unbind()))
+        if self.spec.optimizer.clip > 0:
+            self.clip(norms)
         for group in self.optimizer.param_groups:
             group["lr"] = schedule.lr
         self.optimizer.param_groups[0]["weight_decay"] = schedule.weight_decay
         self.optimizer.step()
-        torch._foreach_lerp_(self.followers, self.followed, 1 - schedule.momentum)
+        self.follow(schedule.momentum)
 
-    def move_centers(self, means: dict[str, Tensor]) -> None:
+    def move_centers(self, means: Means) -> None:
         for name, mean in means.items():
             self.centers[name].lerp_(mean, 1 - getattr(self.spec, name).center_momentum)
 
@@ -196,15 +159,15 @@ class TrainingStep:
         terms, means = self.gradients(batch, schedule)
         norms = self.gradient_norms()
         scalars = numbers(terms, norms)
-        if not all(map(torch.isfinite, (terms["total"], torch.stack(norms).sum()))):
+        if not all(map(torch.isfinite, (terms["total"], norms.sum()))):
             raise FloatingPointError(f"the step is not finite: {scalars}")
         self.update(schedule, norms)
         self.move_centers(means)
         return scalars
 
 
-def numbers(terms: dict[str, Tensor], norms: list[Tensor] | None = None) -> dict[str, float]:
+def numbers(terms: Terms, norms: Tensor | None = None) -> dict[str, float]:
     scalars = {name: term.item() for name, term in terms.items()}
     if norms is not None:
-        scalars["gradNorm"] = torch.stack(norms).norm().item()
+        scalars["gradNorm"] = norms.norm().item()
     return scalars

@@ -1,10 +1,15 @@
 """The vision transformer of DINO: pre-norm blocks, a class token, positions that are interpolated."""
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .spec import Vit
+
+Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""softmax(q k^T / sqrt(d)) v of queries [B, h, Q, d], keys and values [B, h, T, d]."""
 
 
 def linear_of(layer: nn.Linear, x: Tensor, begin: int, end: int | None) -> Tensor:
@@ -13,9 +18,10 @@ def linear_of(layer: nn.Linear, x: Tensor, begin: int, end: int | None) -> Tenso
 
 
 class Attention(nn.Module):
-    def __init__(self, dim: int, heads: int):
+    def __init__(self, dim: int, heads: int, attend: Attend):
         super().__init__()
         self.heads = heads
+        self.attend = attend
         self.qkv = nn.Linear(dim, 3 * dim)
         self.proj = nn.Linear(dim, dim)
 
@@ -28,12 +34,7 @@ class Attention(nn.Module):
             k, v = linear_of(self.qkv, x, D, None).view(B, T, 2, *heads).permute(2, 0, 3, 1, 4)
         else:
             q, k, v = self.qkv(x).view(B, T, 3, *heads).permute(2, 0, 3, 1, 4)  # [B, h, T, d] each
-        if q.dtype == torch.bfloat16:
-            # On CPUs the fused kernel's backward pass in bf16 takes twice as long as three products.
-            y = F.softmax((q * q.shape[-1] ** -0.5) @ k.mT, -1) @ v
-        else:
-            y = F.scaled_dot_product_attention(q, k, v)
-        return self.proj(y.transpose(1, 2).reshape(B, -1, D))
+        return self.proj(self.attend(q, k, v).transpose(1, 2).reshape(B, -1, D))
 
 
 class Mlp(nn.Module):
@@ -47,10 +48,10 @@ class Mlp(nn.Module):
 
 
 class Block(nn.Module):
-    def __init__(self, dim: int, heads: int, hidden: int):
+    def __init__(self, dim: int, heads: int, hidden: int, attend: Attend):
         super().__init__()
         self.norm1 = nn.LayerNorm(dim, eps=1e-6)
-        self.attn = Attention(dim, heads)
+        self.attn = Attention(dim, heads, attend)
         self.norm2 = nn.LayerNorm(dim, eps=1e-6)
         self.mlp = Mlp(dim, hidden)
 
@@ -76,7 +77,7 @@ class PatchEmbed(nn.Module):
 
 
 class VisionTransformer(nn.Module):
-    def __init__(self, spec: Vit, masked: bool):
+    def __init__(self, spec: Vit, masked: bool, attend: Attend):
         super().__init__()
         D = spec.embed_dim
         self.grid = spec.image_size // spec.patch_size
@@ -85,7 +86,7 @@ class VisionTransformer(nn.Module):
         self.masked_embed = nn.Parameter(torch.empty(1, D)) if masked else None
         self.patch_embed = PatchEmbed(spec.patch_size, D)
         hidden = round(D * spec.mlp_ratio)
-        self.blocks = nn.ModuleList(Block(D, spec.num_heads, hidden) for _ in range(spec.depth))
+        self.blocks = nn.ModuleList(Block(D, spec.num_heads, hidden, attend) for _ in range(spec.depth))
         self.norm = nn.LayerNorm(D, eps=1e-6)
 
     def positions(self, side: int) -> Tensor:

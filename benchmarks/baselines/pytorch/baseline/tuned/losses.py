@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .overlap import sampling
-from .spec import ChannelRelation, PixelRelation
+from ..overlap import sampling
+from ..spec import ChannelRelation, PixelRelation
 
 
 def cross_entropy(target: Tensor, logits: Tensor) -> Tensor:
