@@ -26,6 +26,7 @@ export { patchProjection } from "./patch-projection.ts";
 export { bicubicMatrix, interpolatePositions, type GridSize } from "./position.ts";
 export { recomputed } from "./recomputed.ts";
 export { repeatBatch } from "./repeat-batch.ts";
+export { mapRows } from "./row-chunks.ts";
 export { gatherRows, gatherTokens, permuteRows } from "./rows.ts";
 export { squaredNorm } from "./squared-norm.ts";
 export { stopGradient } from "./stop-gradient.ts";

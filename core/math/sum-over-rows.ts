@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { after } from "./after.ts";
 import { innerGradients } from "./inner-gradients.ts";
+import { rowRanges, rowsAfter } from "./row-chunks.ts";
 import { withGradient } from "./with-gradient.ts";
 
 /** Values of the widest tensor of a chunk: 64 MiB in float32. */
@@ -34,21 +34,17 @@ export function sumOverRows<const R extends readonly tf.Tensor[], const W extend
   compute: (x: tf.Tensor2D, rows: R, weights: W) => tf.Scalar,
   chunkValues: number = CHUNK_VALUES,
 ): tf.Scalar {
-  const chunks = Math.ceil((x.shape[0] * width) / chunkValues);
-  const ranges = evenRanges(x.shape[0], Math.min(chunks, x.shape[0]));
-  if (ranges.length < 2) return compute(x, rows, weights);
+  const ranges = rowRanges(x.shape[0], Math.ceil((x.shape[0] * width) / chunkValues));
+  if (ranges.length === 1) return compute(x, rows, weights);
   return withGradient<tf.Scalar, tf.Tensor[]>(
     [x, ...weights],
     () => {
       const values: tf.Scalar[] = [];
       const ofX: tf.Tensor[] = [];
       let ofWeights: tf.Tensor[] | undefined;
-      for (const { begin, size } of ranges) {
-        const last = ofX.at(-1);
-        const chunkOf = (whole: tf.Tensor) => {
-          const chunk = tf.slice(whole, begin, size);
-          return last ? after(chunk, last) : chunk;
-        };
+      for (const range of ranges) {
+        const previous = ofX.at(-1);
+        const chunkOf = (whole: tf.Tensor) => rowsAfter(whole, range, previous);
         const ownRows = rows.map(chunkOf) as readonly tf.Tensor[] as R;
         const { value, gradients } = innerGradients(
           (x, ...weights) => compute(x as tf.Tensor2D, ownRows, weights as readonly tf.Tensor[] as W),
@@ -63,12 +59,4 @@ export function sumOverRows<const R extends readonly tf.Tensor[], const W extend
     },
     (dy, gradients) => gradients.map((gradient) => tf.mul(gradient, dy)),
   );
-}
-
-/** [0, count) in `parts` pieces whose sizes differ by one at most. */
-function evenRanges(count: number, parts: number): { begin: number; size: number }[] {
-  return Array.from({ length: parts }, (_, i) => {
-    const begin = Math.floor((i * count) / parts);
-    return { begin, size: Math.floor(((i + 1) * count) / parts) - begin };
-  });
 }

@@ -12,12 +12,15 @@
  * and each operation is a fused piece of its own. One piece of them all would be slower by far: each blend needs the
  * mean of what comes before, and XLA computes that again in every piece of work that reads it.
  */
-import { fused, tf } from "../../core/plugin.ts";
+import { fused, mapRows, tf } from "../../core/plugin.ts";
 import { blur } from "./blur.ts";
 import { BLENDS, boxRadius, ColourLayout, type ColourSpec } from "./sampling.ts";
 
 /** ITU-R 601 luma with PIL's integer weights. */
 const LUMA = [19595 / 65536, 38470 / 65536, 7471 / 65536] as const;
+
+/** 4 MiB of pixels at a time pass through all operations; more where the graph would grow by too many nodes. */
+const CHUNKS = { chunkValues: 2 ** 20, most: 8 };
 
 /** Which operations occur at all in a group of views; the others are left out of the step. */
 export interface ColourStages {
@@ -48,6 +51,10 @@ type Planes = readonly [tf.Tensor2D, tf.Tensor2D, tf.Tensor2D];
  * @returns [n, S, S, 3] in 0..1
  */
 export function applyColour(images: tf.Tensor4D, params: tf.Tensor2D, stages: ColourStages): tf.Tensor4D {
+  return mapRows([images, params], (images, params) => colourOf(images, params, stages), CHUNKS);
+}
+
+function colourOf(images: tf.Tensor4D, params: tf.Tensor2D, stages: ColourStages): tf.Tensor4D {
   const [n, height, width] = images.shape;
   const column: Column = (offset) => tf.slice(params, [0, offset], [n, 1]);
   const channels = fused("colour.channels", () => tf.unstack(tf.reshape(images, [n, height * width, 3]), 2));
