@@ -473,7 +473,7 @@ export const errors = {
   })),
   fusedLeak: coded("FUSED_LEAK", (plugin: string, scope: string, op: string) => ({
     message: `plugin "${plugin}" gives ${op} in ${scope} a tensor that was made inside \`fused\` and not returned by it`,
-    fix: "return from `fused` every tensor that is used outside of it, saved ones too",
+    fix: "return from `fused` every tensor that is used outside of it, saved ones too; what is learned needs `withGradient` around it, and `once` belongs outside",
   })),
   // --- evaluation and reports ----------------------------------------------------------------------------
   evalInvalid: coded("EVAL_INVALID", (protocol: string, problem: string, fix: string) => ({

@@ -174,9 +174,7 @@ export class GraphBinding implements Binding {
 
   /** A fresh node name in the program and the current scope. */
   nodeName(op: string): string {
-    const scope = currentScope()
-      .replace(/[^A-Za-z0-9_./-]/g, "_")
-      .replace(/^[^A-Za-z0-9.]+/, "");
+    const scope = inNodeName(currentScope()).replace(/^[^A-Za-z0-9.]+/, "");
     return `${this.prefix}/${scope}/${op.replace(/^_/, "")}_${this.nextNode++}`;
   }
 
@@ -185,7 +183,8 @@ export class GraphBinding implements Binding {
    * Only what `results` picks of its value may be used afterwards. A result that the learned trace saw go into
    * matrix products alone comes in bf16.
    */
-  fuse<R>(name: string, compute: () => R, results: (value: R) => readonly number[]): R {
+  fuse<R>(piece: string, compute: () => R, results: (value: R) => readonly number[]): R {
+    const name = inNodeName(piece).replaceAll("/", "_");
     const [recorded, floats, places] = [this.records.length, this.floats.length, this.places];
     const body = new FunctionBody(new Graph(this.program.graph.api));
     this.frame = body;
@@ -279,7 +278,7 @@ export class GraphBinding implements Binding {
     body.added("Placeholder", describeAttributes(attributes), [], [output]);
     this.origins.set(outputKey(output), this.origins.get(key)!);
     body.largest = Math.max(body.largest, elements(shape));
-    const inner: TracedTensor = { output, dtype, shape, frame: body };
+    const inner: TracedTensor = { output, dtype, shape, frame: body, demand: outer.demand };
     body.parameters.set(key, { outer, inner });
     return inner;
   }
@@ -341,6 +340,7 @@ export class GraphBinding implements Binding {
       attributes,
     });
     const output = { oper, index: 0 };
+    this.frame.added(AFTER, "", outputsOf([tensor, cause]), [output]);
     this.recordNode(AFTER, [], outputsOf([tensor, cause]), [output]);
     return { ...tensor, output };
   }
@@ -419,6 +419,9 @@ const isFloat = (dtype: number): boolean => dtype === DataType.FLOAT || dtype ==
 
 const isToFloat = (attributes: readonly OpAttribute[]): boolean =>
   attributes.some(({ name, value }) => name === "DstT" && value === DataType.FLOAT);
+
+/** What the name of a node or a function may have. */
+const inNodeName = (name: string): string => name.replace(/[^A-Za-z0-9_./-]/g, "_");
 
 const elements = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
 

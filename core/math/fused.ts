@@ -15,7 +15,8 @@ let active: Fuser | undefined;
  * as they are. No value changes by it, but for rounding.
  *
  * Only what is returned can be used afterwards, and it has no gradient: call it inside `withGradient`, or where
- * nothing is learned. `name` is what the profile calls it. Ops on fewer than some thousand elements are left as they are.
+ * nothing is learned. `compute` may run twice, so that it keeps nothing for later: what `once` makes belongs outside.
+ * `name` is what the profile calls it. Ops on fewer than some thousand elements are left as they are.
  */
 export function fused<R extends Tensors>(name: string, compute: () => R): R {
   return active ? active(name, compute) : compute();

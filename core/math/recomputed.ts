@@ -7,7 +7,7 @@ import { withGradient } from "./with-gradient.ts";
  * `compute(x, weights, fixed)`, which keeps nothing of its inside for the gradient but computes it again (arXiv 1604.06174):
  * memory for time.
  *
- * @param weights what else gets a gradient
+ * @param weights what else gets a gradient; the result depends on each
  * @param fixed what else `compute` reads, without a gradient: nothing through its closure, which may be gone by then
  */
 export function recomputed<X extends tf.Tensor, Y extends tf.Tensor>(

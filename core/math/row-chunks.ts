@@ -16,10 +16,13 @@ export function rowRanges(rows: number, count: number): RowRange[] {
   });
 }
 
-/** Some rows of a tensor, for use when `previous` is there. Without a gradient where there is one. */
-export function rowsAfter<T extends tf.Tensor>(x: T, { begin, size }: RowRange, previous?: tf.Tensor): T {
-  const chunk = tf.slice(x, begin, size);
-  return previous ? after(chunk, previous) : chunk;
+/** Some rows of a tensor, for use when all of `previous` is there. Without a gradient where anything is. */
+export function rowsAfter<T extends tf.Tensor>(
+  x: T,
+  { begin, size }: RowRange,
+  previous: readonly tf.Tensor[],
+): T {
+  return previous.reduce<T>(after, tf.slice(x, begin, size));
 }
 
 /**
@@ -41,7 +44,7 @@ export function mapRows<T extends tf.Tensor, const I extends readonly tf.Tensor[
   if (ranges.length === 1) return compute(...inputs);
   const results: T[] = [];
   for (const range of ranges) {
-    const previous = results.at(-1);
+    const previous = results.slice(-1);
     const own = inputs.map((x) => rowsAfter(x, range, previous)) as readonly tf.Tensor[] as I;
     results.push(compute(...own));
   }

@@ -26,7 +26,7 @@ export interface RowsOfLoss<
  * their number. A chunk's gradients are computed right after its value and nothing else of it is kept (arXiv 2410.10989,
  * section 3.2): no product is computed twice.
  *
- * @param compute the loss of some rows. What else it reads gets no gradient.
+ * @param compute the loss of some rows, which depends on x and on every weight. What else it reads gets no gradient.
  * @param chunkValues rows times width of a chunk (default 2^24)
  */
 export function sumOverRows<const R extends readonly tf.Tensor[], const W extends readonly tf.Tensor[]>(
@@ -41,9 +41,9 @@ export function sumOverRows<const R extends readonly tf.Tensor[], const W extend
     () => {
       const values: tf.Scalar[] = [];
       const ofX: tf.Tensor[] = [];
-      let ofWeights: tf.Tensor[] | undefined;
+      let ofWeights: tf.Tensor[] = [];
       for (const range of ranges) {
-        const previous = ofX.at(-1);
+        const previous = [...ofX.slice(-1), ...ofWeights];
         const chunkOf = (whole: tf.Tensor) => rowsAfter(whole, range, previous);
         const ownRows = rows.map(chunkOf) as readonly tf.Tensor[] as R;
         const { value, gradients } = innerGradients(
@@ -53,9 +53,9 @@ export function sumOverRows<const R extends readonly tf.Tensor[], const W extend
         const [first, ...others] = gradients;
         values.push(value);
         ofX.push(first!);
-        ofWeights = ofWeights ? others.map((gradient, i) => tf.add(ofWeights![i]!, gradient)) : others;
+        ofWeights = others.map((gradient, i) => (ofWeights[i] ? tf.add(ofWeights[i], gradient) : gradient));
       }
-      return { value: tf.addN(values) as tf.Scalar, saved: [tf.concat(ofX), ...(ofWeights ?? [])] };
+      return { value: tf.addN(values) as tf.Scalar, saved: [tf.concat(ofX), ...ofWeights] };
     },
     (dy, gradients) => gradients.map((gradient) => tf.mul(gradient, dy)),
   );

@@ -85,31 +85,54 @@ describe("a fused piece", () => {
   });
 
   it("gives bf16 to products that are all that reads it, and float32 where something else does", async () => {
-    const trace = (alsoWide: boolean) => (tracer: Tracer) => {
+    const trace = (also: "nothing" | "wide" | "a piece") => (tracer: Tracer) => {
       const x = input(tracer);
       const y = float32(() => wave(x));
       tracer.output(
         "product",
         tf.matMul(tf.reshape(y, [ROWS, WIDTH]), tf.reshape(y, [ROWS, WIDTH]), false, true),
       );
-      if (alsoWide) tracer.output("wide", tf.exp(y));
+      if (also === "wide") tracer.output("wide", tf.exp(y));
+      if (also === "a piece")
+        tracer.output(
+          "wide",
+          float32(() => wave(y)),
+        );
     };
-    const casts = async (alsoWide: boolean) => {
-      const ops = await opsOf(engines.get("bf16")!, trace(alsoWide));
-      return ops.get("Cast") ?? 0;
-    };
-    // The product's result is cast in both, the piece's only where it is float32.
-    assert.deepEqual([await casts(false), await casts(true)], [1, 2]);
+    const casts = async (also: "nothing" | "wide" | "a piece") =>
+      (await opsOf(engines.get("bf16")!, trace(also))).get("Cast") ?? 0;
+    // The product's result is cast in all, the piece's only where it is float32.
+    const counts = [await casts("nothing"), await casts("wide"), await casts("a piece")];
+    assert.deepEqual(counts, [1, 2, 2]);
   });
 
   it("keeps everything else in float32: a norm of bf16 products is that of fp32 on the same values", async () => {
-    const trace = (tracer: Tracer) => {
+    const norm = (x: tf.Tensor2D) => layerNorm(x, tf.ones([ROWS]), tf.zeros([ROWS]));
+    const low = await engines.get("bf16")!.program("norm", (tracer) => {
       const x = input(tracer);
-      const one = tf.ones([WIDTH]);
-      tracer.output("y", layerNorm(x, one, tf.zeros([WIDTH])));
+      const product: tf.Tensor2D = tf.matMul(x, x, false, true);
+      tracer.output("product", product);
+      tracer.output("y", norm(product));
+    });
+    const { product, y } = await low.run({ x: values });
+    const full = await engines
+      .get("fp32")!
+      .program("norm", (tracer) =>
+        tracer.output("y", norm(tracer.input("product", [ROWS, ROWS], "float32") as tf.Tensor2D)),
+      );
+    const want = (await full.run({ product: product! }))["y"]!;
+    y!.forEach((value, i) => assert.ok(Math.abs(value - want[i]!) < 1e-5, `${value}, ${want[i]} at ${i}`));
+  });
+
+  it("may have any name, and the engine goes on", async () => {
+    const engine = engines.get("fp32")!;
+    const trace = (tracer: Tracer) => {
+      const y = fused("my piece/é", () => tf.exp(tf.neg(input(tracer))));
+      tracer.output("y", y);
     };
-    const run = async (kind: string) => (await engines.get(kind)!.program("norm", trace)).run({ x: values });
-    assert.deepEqual((await run("bf16"))["y"], (await run("fp32"))["y"]);
+    assert.equal(named(await opsOf(engine, trace), "my_piece__").length, 1);
+    const again = await (await engine.program("again", trace)).run({ x: values });
+    assert.ok(Math.abs(again["y"]![3]! - Math.exp(-values[3]!)) < 1e-6);
   });
 
   it("has gradients through withGradient, in bf16 within a few percent", async () => {

@@ -84,8 +84,8 @@ describe("a loss summed over rows in chunks", () => {
     const products = await count(ROWS, "MatMul");
     assert.ok(products >= 3, `${products} products: logits and two gradients`);
     assert.equal(await count(3, "MatMul"), 3 * products);
-    // Of three chunks two wait, with x and both rows each.
-    assert.equal(await count(3, "RelataAfter"), 6);
+    // Of three chunks two wait, with x and both rows each, for both gradients of the one before.
+    assert.equal(await count(3, "RelataAfter"), 12);
     engine.close();
   });
 });
