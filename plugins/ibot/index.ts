@@ -13,7 +13,6 @@ import {
   patchWeights,
   ProjectionMlp,
   PrototypeLayer,
-  sumOverRows,
   tf,
   z,
   type BackboneOutput,
@@ -24,7 +23,7 @@ import {
   type Tensor2D,
   type UpdateContext,
 } from "../../core/plugin.ts";
-import { ibotLoss } from "./loss.ts";
+import { ibotLossOfFeatures } from "./loss.ts";
 
 const temperature = z.number().positive();
 const ratios = (range: z.ZodNumber) => z.union([range.transform((one) => [one]), z.array(range).min(1)]);
@@ -158,23 +157,16 @@ export default definePlugin(
         const ofTeacher = step.weight(prototypes, teacher);
         const probabilities = (features: Tensor2D, used: Tensor1D) =>
           targets.probabilities(step, linear(features, ofTeacher), step.value(teacherTemp), used);
-        // [M, K] is too wide for many patches: where a row's targets need that row alone, they are made with its loss.
-        const wanted = targets.rowwise ? targetFeatures : probabilities(targetFeatures, masked.used);
-        const loss = sumOverRows(
-          {
-            x: step.apply(mlp, student, maskedOf(step.output(studentPass))),
-            rows: [wanted, masked.used, patchWeights(masked)],
-            weights: [step.weight(prototypes, student)],
-            width: outDim,
-          },
-          (features, [wanted, used, weights], [ofStudent]) =>
-            ibotLoss({
-              teacher: targets.rowwise ? probabilities(wanted, used) : wanted,
-              student: linear(features, ofStudent),
-              weights,
-              studentTemp: options.studentTemp,
-            }),
-        );
+        const loss = ibotLossOfFeatures({
+          teacher: targets.rowwise
+            ? { rows: targetFeatures, probabilities }
+            : { rows: probabilities(targetFeatures, masked.used), probabilities: (rows) => rows },
+          student: step.apply(mlp, student, maskedOf(step.output(studentPass))),
+          prototypes: step.weight(prototypes, student),
+          used: masked.used,
+          weights: patchWeights(masked),
+          studentTemp: options.studentTemp,
+        });
         losses.add(name, options.weight, loss);
         losses.metric("maskedShare", tf.mean(masked.cells));
       });

@@ -4,8 +4,10 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { MaskedPatches } from "../../../core/contexts.ts";
 import { Random } from "../../../core/random.ts";
 import { maskedRows } from "../../../core/trainer/mask-rows.ts";
-import { patchWeights } from "../../../core/math/index.ts";
-import { ibotLoss } from "../../../plugins/ibot/loss.ts";
+import { linear, patchWeights, teacherProbabilities } from "../../../core/math/index.ts";
+import type { Tracer } from "../../../core/engine/engine.ts";
+import { ibotLoss, ibotLossOfFeatures } from "../../../plugins/ibot/loss.ts";
+import { makeEngine } from "../../support/engines.ts";
 import { assertGradients, normal, useCpuBackend } from "../../core/math/numeric.ts";
 
 const PATCHES = 4;
@@ -111,4 +113,71 @@ describe("iBOT's loss", () => {
     assert.ok(gradient.subarray(0, 7 * K).every((value) => value !== 0));
     assert.throws(() => tf.grad((teacher: tf.Tensor) => of(teacher, student))(teacher), /Cannot compute gradient/); // prettier-ignore
   });
+});
+
+describe("iBOT's loss of features", () => {
+  const [PATCHES, FEATURES, PROTOTYPES] = [10, 4, 6];
+  const shapes = {
+    student: [PATCHES, FEATURES],
+    prototypes: [PROTOTYPES, FEATURES],
+    teacher: [PATCHES, FEATURES],
+    ofTeacher: [PROTOTYPES, FEATURES],
+    center: [1, PROTOTYPES],
+  };
+  const feeds = Object.fromEntries(
+    Object.entries(shapes).map(([name, [rows, columns]]) => {
+      const random = new Random(2, name);
+      return [name, Float32Array.from({ length: rows! * columns! }, () => random.normal())];
+    }),
+  );
+
+  /** Loss and gradients; the targets by patch, or all at once. */
+  const trace = (rowwise: boolean, chunkPatches: number) => (tracer: Tracer) => {
+    const { student, prototypes, teacher, ofTeacher, center } = Object.fromEntries(
+      Object.entries(shapes).map(([name, shape]) => [name, tracer.input(name, shape, "float32")]),
+    ) as Record<keyof typeof shapes, tf.Tensor2D>;
+    const used = tf.tensor1d([1, 1, 1, 1, 1, 1, 1, 1, 0, 0]);
+    const probabilities = (rows: tf.Tensor2D) =>
+      teacherProbabilities(linear(rows, ofTeacher), center, tf.scalar(0.3));
+    const loss = (student: tf.Tensor, prototypes: tf.Tensor) =>
+      ibotLossOfFeatures(
+        {
+          teacher: rowwise
+            ? { rows: teacher, probabilities }
+            : { rows: probabilities(teacher), probabilities: (rows) => rows },
+          student: student as tf.Tensor2D,
+          prototypes: prototypes as tf.Tensor2D,
+          used,
+          weights: tf.mul(used, 0.2),
+          studentTemp: 0.5,
+        },
+        chunkPatches * PROTOTYPES,
+      );
+    const { value, grads } = tf.valueAndGrads(loss)([student, prototypes]);
+    Object.entries({ value, student: grads[0]!, prototypes: grads[1]! }).forEach(([name, output]) =>
+      tracer.output(name, output),
+    );
+  };
+
+  for (const [precision, within] of [
+    ["fp32", 1e-5],
+    ["bf16", 1e-2],
+  ] as const) {
+    // prettier-ignore
+    it(`is the same for some patches at a time as for all, in ${precision}`, async () => {
+      const engine = await makeEngine("compiled", precision);
+      const outputs = async (rowwise: boolean, chunkPatches: number) =>
+        (await engine.program("loss", trace(rowwise, chunkPatches))).run(feeds);
+      const want = await outputs(false, PATCHES);
+      for (const rowwise of [true, false]) {
+        for (const [name, got] of Object.entries(await outputs(rowwise, 3))) {
+          const largest = Math.max(...want[name]!.map(Math.abs));
+          got.forEach((value, i) =>
+            assert.ok(Math.abs(value - want[name]![i]!) <= within * largest, `${name}: ${value}, ${want[name]![i]}`),
+          );
+        }
+      }
+      engine.close();
+    });
+  }
 });
