@@ -92,10 +92,7 @@ export class GraphBinding implements Binding {
     if (values.byteLength > UNDECLARED_CONSTANT_BYTES && !isDeclaredConstant(given as HostArray)) {
       throw errors.undeclaredConstant(pluginOf(currentScope()), currentScope(), shape, values.byteLength);
     }
-    const output = {
-      oper: this.frame.graph.constant(this.nodeName("Const"), dtype, shape, values),
-      index: 0,
-    };
+    const output = this.frame.graph.constant(this.nodeName("Const"), dtype, shape, values);
     const signature = key ?? `${dtype}|${shape.join()}|${digest(values)}`;
     this.frame.added("Const", signature, [], [output]);
     this.record("Const", signature, output);
@@ -273,8 +270,7 @@ export class GraphBinding implements Binding {
     if (known) return known.inner;
     const { dtype, shape } = outer;
     const attributes = [attr.type("dtype", dtype), attr.shape("shape", shape)];
-    const oper = body.graph.add({ op: "Placeholder", name: this.nodeName("Placeholder"), attributes });
-    const output = { oper, index: 0 };
+    const output = body.graph.node({ op: "Placeholder", name: this.nodeName("Placeholder"), attributes });
     body.added("Placeholder", describeAttributes(attributes), [], [output]);
     this.origins.set(outputKey(output), this.origins.get(key)!);
     body.largest = Math.max(body.largest, elements(shape));
@@ -332,14 +328,13 @@ export class GraphBinding implements Binding {
   private after(tensor: TracedTensor, cause: TracedTensor): TracedTensor {
     const { graph } = this.frame;
     const attributes = [attr.type("T", tensor.dtype)];
-    const oper = graph.add({
+    const output = graph.node({
       op: "Identity",
       name: this.nodeName("After"),
       inputs: [tensor.output],
       control: [cause.output.oper],
       attributes,
     });
-    const output = { oper, index: 0 };
     this.frame.added(AFTER, "", outputsOf([tensor, cause]), [output]);
     this.recordNode(AFTER, [], outputsOf([tensor, cause]), [output]);
     return { ...tensor, output };
