@@ -1,9 +1,9 @@
 import { Command } from "commander";
 import type { Check } from "../../core/engine/doctor.ts";
 import type { EngineDescription } from "../../core/engine/engine.ts";
+import { deviceName } from "../../core/run/provenance.ts";
 import type { CliContext } from "../context.ts";
 import { EXIT_FAILURE } from "../failure.ts";
-import { deviceName } from "../../core/run/provenance.ts";
 import { theme } from "../theme.ts";
 
 export function doctorCommand(context: CliContext): Command {
@@ -48,11 +48,12 @@ export async function openEngine(device: "gpu" | "auto"): Promise<Check> {
   }
 }
 
-/** Where a step runs, and whether XLA compiles its elementwise pieces there. */
-export function engineCheck({ kind, device, library, jitProblem }: EngineDescription): Check {
+/** Where a step runs, and whether XLA compiles there, if it was asked to. */
+export function engineCheck({ kind, device, library, jit, jitProblem }: EngineDescription): Check {
   const where = deviceName(device);
   const value = `${kind} on ${where}, TensorFlow ${library}`;
-  if (jitProblem === undefined) return { name: ENGINE, ok: true, value: `${value}; XLA compiles there` };
+  if (jitProblem === undefined)
+    return { name: ENGINE, ok: true, value: jit === "off" ? value : `${value}; XLA compiles there` };
   const compiler = where.startsWith("GPU")
     ? "`relata setup --gpu` installs CUDA's compiler"
     : "`relata setup` installs a tested build";

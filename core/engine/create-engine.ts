@@ -2,7 +2,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { errors } from "../errors.ts";
 import { encodeConfig, type ConfigProto } from "./protos.ts";
-import { loadCApi } from "./c-api.ts";
+import { loadCApi, type CApi } from "./c-api.ts";
 import type { Engine, Jit, Precision } from "./engine.ts";
 import { chooseDevice } from "./device.ts";
 import { quietEnvironment, type TensorFlowLibrary } from "./library.ts";
@@ -23,12 +23,21 @@ export interface EngineOptions {
   readonly library: (gpu: boolean) => Promise<TensorFlowLibrary>;
 }
 
+/** Gives why XLA cannot compile with a library and a session's config; undefined where it can. */
+export type CompilerProbe = (api: CApi, config: Buffer) => Promise<string | undefined>;
+
 const XLA_ON = 2;
 /** The call of a compiled piece costs more than it saves for tensors smaller than that. */
 const FUSED_ELEMENTS = 16_384;
 
-export async function createEngine(options: EngineOptions): Promise<Engine> {
-  const { engine, backend, precision, jit } = options;
+const tryXla: CompilerProbe = async (...given) => (await import("./xla.ts")).xlaProblem(...given);
+
+/** Where something is to be compiled and XLA cannot, nothing is, and the engine's description tells why. */
+export async function createEngine(
+  options: EngineOptions,
+  compilerProblem: CompilerProbe = tryXla,
+): Promise<Engine> {
+  const { engine, backend, precision } = options;
   if (engine === "eager" && precision !== "fp32") throw errors.eagerPrecision(precision);
   if (engine === "eager" && options.device === "gpu") throw errors.gpuUnavailable(["eager engine: CPU only"]);
   const { device, problem: deviceProblem } = chooseDevice(engine === "eager" ? "cpu" : options.device);
@@ -41,8 +50,9 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   }
 
   quietEnvironment();
-  if (jit === "xla" && device !== "gpu") {
-    process.env["TF_XLA_FLAGS"] ??= "--tf_xla_auto_jit=2 --tf_xla_cpu_global_jit"; // read when the library loads
+  if (options.jit === "xla" && device !== "gpu") {
+    // Read when the library loads. It lets `global_jit_level` decide for CPUs too.
+    process.env["TF_XLA_FLAGS"] ??= "--tf_xla_cpu_global_jit";
   }
   const library = await options.library(device === "gpu");
   const api = quietly(() => loadCApi(library));
@@ -53,7 +63,6 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     device_count: { CPU: 1, GPU: device === "gpu" ? 1 : 0 },
     gpu_options: { allow_growth: true },
     allow_soft_placement: true,
-    graph_options: { optimizer_options: { global_jit_level: jit === "xla" ? XLA_ON : 0 } },
   };
   if (engine === "eager") {
     const { registerEagerBackend } = await import("./backends.ts");
@@ -62,11 +71,13 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     return new EagerEngine({ backend: "tensorflow", library: api.TF_Version() as string });
   }
   const { GraphEngine } = await import("./graph-engine.ts");
-  const { xlaProblem } = await import("./xla.ts");
-  const jitProblem = jit === "fused" ? await xlaProblem(api, encodeConfig(config)) : undefined;
+  const compiles = options.jit !== "off";
+  const jitProblem = compiles ? await compilerProblem(api, encodeConfig(config)) : undefined;
+  const jit = jitProblem === undefined ? options.jit : "off";
+  const optimizer_options = { global_jit_level: jit === "xla" ? XLA_ON : 0 };
   return new GraphEngine({
-    ...{ api, precision, device, deviceProblem, config, jitProblem },
-    jit: jitProblem === undefined ? jit : "off",
+    ...{ api, precision, device, deviceProblem, jit, jitProblem },
+    config: { ...config, graph_options: { optimizer_options } },
     fuseFrom: options.fuseFrom ?? FUSED_ELEMENTS,
   });
 }

@@ -47,28 +47,31 @@ export class FunctionBody extends Frame {
   private readonly signature: string[] = [];
   private readonly labels = new Map<string, string>();
 
-  label(output: NodeOutput, label: string): void {
-    this.labels.set(outputKey(output), label);
-  }
-
   override added(
     op: string,
     signature: string,
     inputs: readonly NodeOutput[],
     outputs: readonly NodeOutput[],
   ): void {
-    const from = inputs.map((input) => this.labels.get(outputKey(input)));
-    outputs.forEach((output) => this.label(output, `${this.signature.length}:${output.index}`));
+    const from = inputs.map((input) => this.label(input));
+    const place = this.signature.length;
+    for (const output of outputs) this.labels.set(outputKey(output), `${place}:${output.index}`);
     this.signature.push(`${op}|${signature}|${from.join()}`);
   }
 
-  /** The same for bodies that compute the same. */
+  /** The same for bodies that compute the same. Throws Error for an output of another graph. */
   digest(outputs: readonly NodeOutput[]): string {
-    const results = outputs.map((output) => this.labels.get(outputKey(output)));
+    const results = outputs.map((output) => this.label(output));
     return createHash("sha1")
       .update([...this.signature, results.join()].join("\n"))
       .digest("hex")
       .slice(0, 16);
+  }
+
+  private label(output: NodeOutput): string {
+    const label = this.labels.get(outputKey(output));
+    if (label === undefined) throw new Error(`the output ${outputKey(output)} is not of this function`);
+    return label;
   }
 }
 

@@ -1,4 +1,7 @@
-/** Updates of variables as functions that XLA compiles: each passes over memory once and writes in place. */
+/**
+ * Updates of variables as functions that XLA compiles: each passes over memory once. It takes over a variable's buffer
+ * and writes in place where nobody else holds the old value; otherwise the new value has a buffer of its own.
+ */
 import { attr } from "./binding.ts";
 import { DataType, type NodeOutput } from "./c-api.ts";
 import { Graph } from "./graph.ts";
@@ -40,7 +43,7 @@ class UpdateBody {
 
   constant(value: number): NodeOutput {
     const values = Float32Array.of(value);
-    return { oper: this.graph.constant(this.name("Const"), DataType.FLOAT, [], values), index: 0 };
+    return this.graph.constant(this.name("Const"), DataType.FLOAT, [], values);
   }
 
   op(op: string, ...inputs: NodeOutput[]): NodeOutput {
@@ -54,7 +57,7 @@ class UpdateBody {
   }
 
   private node(op: string, inputs: NodeOutput[], attributes: ReturnType<typeof attr.type>[]): NodeOutput {
-    return { oper: this.graph.add({ op, name: this.name(op), inputs, attributes }), index: 0 };
+    return this.graph.node({ op, name: this.name(op), inputs, attributes });
   }
 
   private name(op: string): string {

@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import { errors } from "../errors.ts";
 import { isDeclaredConstant } from "../math/ambient.ts";
 import { currentScope, pluginOf } from "../scopes.ts";
-import { computeType, movesValues, type Precision } from "./autocast.ts";
+import { autocast, isFloat, type Precision } from "./autocast.ts";
 import { asHostArray, attr, bindingConstants } from "./binding.ts";
 import { DataType, type HostArray, type NodeOutput } from "./c-api.ts";
 import { AFTER } from "./kernels.ts";
@@ -32,12 +32,12 @@ export interface GraphBindingOptions {
   readonly fuseFrom: number;
   /** The demands of the same trace before this one. */
   readonly learned?: readonly (readonly Demand[])[];
+  /** Where every floating-point result is noted, in the order they are made; of a trace without fused pieces. */
+  readonly floats?: FloatNode[];
 }
 
 export class GraphBinding implements Binding {
   readonly records: TraceRecord[] = [];
-  /** Every floating-point result in the order it was made; kept for the check program. */
-  readonly floats: FloatNode[] = [];
   /** How the results of the fused functions are read, by function. */
   readonly demands: (readonly Demand[])[] = [];
 
@@ -45,6 +45,7 @@ export class GraphBinding implements Binding {
   private readonly precision: Precision;
   private readonly fuseFrom: number;
   private readonly learned: readonly (readonly Demand[])[];
+  private readonly floats: FloatNode[] | undefined;
   private readonly program: Frame;
   private frame: Frame;
   private readonly tensors = new Map<number, TracedTensor>();
@@ -54,13 +55,15 @@ export class GraphBinding implements Binding {
   private nextId = 1;
   private nextNode = 0;
 
-  constructor(graph: Graph, prefix: string, { precision, fuseFrom, learned = [] }: GraphBindingOptions) {
+  constructor(graph: Graph, prefix: string, options: GraphBindingOptions) {
+    const { precision, fuseFrom, learned = [], floats } = options;
     Object.assign(this, bindingConstants);
     this.program = this.frame = new Frame(graph);
     this.prefix = prefix;
     this.precision = precision;
     this.fuseFrom = fuseFrom;
     this.learned = learned;
+    this.floats = floats;
   }
 
   isUsingGpuDevice(): boolean {
@@ -92,10 +95,7 @@ export class GraphBinding implements Binding {
     if (values.byteLength > UNDECLARED_CONSTANT_BYTES && !isDeclaredConstant(given as HostArray)) {
       throw errors.undeclaredConstant(pluginOf(currentScope()), currentScope(), shape, values.byteLength);
     }
-    const output = {
-      oper: this.frame.graph.constant(this.nodeName("Const"), dtype, shape, values),
-      index: 0,
-    };
+    const output = this.frame.graph.constant(this.nodeName("Const"), dtype, shape, values);
     const signature = key ?? `${dtype}|${shape.join()}|${digest(values)}`;
     this.frame.added("Const", signature, [], [output]);
     this.record("Const", signature, output);
@@ -120,8 +120,9 @@ export class GraphBinding implements Binding {
       return [this.metadata(this.register(this.wide(tensors[0]!)))];
     }
     if (op === AFTER) return [this.metadata(this.register(this.after(tensors[0]!, tensors[1]!)))];
-    const cast = this.autocast(op, attributes, tensors);
-    const added = this.node(op, cast.attributes, cast.inputs, outputCount, cast.demand);
+    const { type, demand, ...cast } = autocast(op, attributes, tensors, this.precision);
+    const typed = type === undefined ? tensors : tensors.map((tensor) => this.cast(tensor, type));
+    const added = this.node(op, cast.attributes, typed, outputCount, demand);
     this.recordNode(op, attributes, outputsOf(tensors), outputsOf(added));
     return added.map((tensor) => this.metadata(this.register(tensor)));
   }
@@ -185,7 +186,7 @@ export class GraphBinding implements Binding {
    */
   fuse<R>(piece: string, compute: () => R, results: (value: R) => readonly number[]): R {
     const name = inNodeName(piece).replaceAll("/", "_");
-    const [recorded, floats, places] = [this.records.length, this.floats.length, this.places];
+    const [recorded, places] = [this.records.length, this.places];
     const body = new FunctionBody(new Graph(this.program.graph.api));
     this.frame = body;
     try {
@@ -199,7 +200,6 @@ export class GraphBinding implements Binding {
       body.graph.delete();
     }
     this.records.length = recorded;
-    this.floats.length = floats;
     this.places = places;
     return this.inline(body, compute, results);
   }
@@ -273,8 +273,7 @@ export class GraphBinding implements Binding {
     if (known) return known.inner;
     const { dtype, shape } = outer;
     const attributes = [attr.type("dtype", dtype), attr.shape("shape", shape)];
-    const oper = body.graph.add({ op: "Placeholder", name: this.nodeName("Placeholder"), attributes });
-    const output = { oper, index: 0 };
+    const output = body.graph.node({ op: "Placeholder", name: this.nodeName("Placeholder"), attributes });
     body.added("Placeholder", describeAttributes(attributes), [], [output]);
     this.origins.set(outputKey(output), this.origins.get(key)!);
     body.largest = Math.max(body.largest, elements(shape));
@@ -320,7 +319,7 @@ export class GraphBinding implements Binding {
       if (!shape || shape.some((size) => size < 0)) {
         throw errors.dynamicShape(pluginOf(currentScope()), currentScope(), op);
       }
-      if (isFloat(dtype)) {
+      if (this.floats && isFloat(dtype)) {
         this.floats.push({ name, op, scope: currentScope(), gradientOf: differentiated(), output, dtype });
       }
       if (frame instanceof FunctionBody) frame.largest = Math.max(frame.largest, elements(shape));
@@ -332,14 +331,13 @@ export class GraphBinding implements Binding {
   private after(tensor: TracedTensor, cause: TracedTensor): TracedTensor {
     const { graph } = this.frame;
     const attributes = [attr.type("T", tensor.dtype)];
-    const oper = graph.add({
+    const output = graph.node({
       op: "Identity",
       name: this.nodeName("After"),
       inputs: [tensor.output],
       control: [cause.output.oper],
       attributes,
     });
-    const output = { oper, index: 0 };
     this.frame.added(AFTER, "", outputsOf([tensor, cause]), [output]);
     this.recordNode(AFTER, [], outputsOf([tensor, cause]), [output]);
     return { ...tensor, output };
@@ -377,45 +375,7 @@ export class GraphBinding implements Binding {
     }
     return cast;
   }
-
-  private autocast(
-    op: string,
-    attributes: readonly OpAttribute[],
-    inputs: readonly TracedTensor[],
-  ): Autocast {
-    if (op === "Cast") {
-      const { dtype: source, demand } = inputs[0]!;
-      if (demand) demand.wide = true;
-      return {
-        inputs,
-        attributes: attributes.map((a) => (a.name === "SrcT" ? { ...a, value: source } : a)),
-      };
-    }
-    const type = computeType(
-      op,
-      inputs.map((t) => ({ dtype: t.dtype, isScalarConstant: t.constant?.length === 1 })),
-      this.precision,
-    );
-    const moved = movesValues(op) ? inputs[0]!.demand : undefined;
-    for (const { demand } of inputs) {
-      if (!demand || demand === moved) continue;
-      demand[type === DataType.BFLOAT16 ? "narrow" : "wide"] = true;
-    }
-    if (type === undefined) return { inputs, attributes, demand: moved };
-    const retyped = attributes.map((a) =>
-      (a.name === "T" || a.name === "Tparams") && a.value === DataType.FLOAT ? { ...a, value: type } : a,
-    );
-    return { inputs: inputs.map((t) => this.cast(t, type)), attributes: retyped, demand: moved };
-  }
 }
-
-interface Autocast {
-  readonly inputs: readonly TracedTensor[];
-  readonly attributes: readonly OpAttribute[];
-  readonly demand?: Demand;
-}
-
-const isFloat = (dtype: number): boolean => dtype === DataType.FLOAT || dtype === DataType.BFLOAT16;
 
 const isToFloat = (attributes: readonly OpAttribute[]): boolean =>
   attributes.some(({ name, value }) => name === "DstT" && value === DataType.FLOAT);

@@ -137,7 +137,7 @@ export class GraphEngine implements Engine {
 
   async firstNonFinite(program: Program, feeds: Feeds): Promise<NonFinite | undefined> {
     const own = this.ownProgram(program);
-    this.ready(own.variables);
+    this.ready(own.captured.variables);
     const { inputs, floats, run } = this.finiteCheck(own);
     const results = await run.run(orderFeeds(own.name, inputs, feeds));
     const first = floats[results.findIndex((finite) => finite[0] === 0)];
@@ -173,16 +173,18 @@ export class GraphEngine implements Engine {
     }
   }
 
+  /** With `floats` the program only looks: it writes nothing, compiles nothing, and notes every float there. */
   private capture(
     graph: Graph,
     name: string,
     trace: Trace,
     resolve: (v: Variable) => GraphVariable,
-    { check = false, learned }: { check?: boolean; learned?: Demands } = {},
+    { floats, learned }: { floats?: FloatNode[]; learned?: Demands } = {},
   ): Captured {
     const { precision, jit, fuseFrom } = this.options;
+    const check = floats !== undefined;
     const fused = jit === "fused" && !check;
-    const binding = new GraphBinding(graph, name, { precision, fuseFrom, learned });
+    const binding = new GraphBinding(graph, name, { precision, fuseFrom, learned, floats });
     return tracing(binding, (backend) => {
       const tracer = new GraphTracer(graph, binding, backend, resolve, {
         writes: !check,
@@ -194,8 +196,8 @@ export class GraphEngine implements Engine {
       try {
         if (fused) fusingWith(fuse, traced);
         else traced();
-        const { records, floats, demands } = binding;
-        return { ...tracer.finish(), records, floats, demands };
+        const { records, demands } = binding;
+        return { ...tracer.finish(), records, demands };
       } finally {
         tracer.dispose();
       }
@@ -207,9 +209,8 @@ export class GraphEngine implements Engine {
     let check = this.checks.get(program);
     if (!check) {
       const name = `${program.name}.check`;
-      const { inputs, floats } = this.capture(this.graph, name, program.trace, (v) => this.own(v), {
-        check: true,
-      });
+      const floats: FloatNode[] = [];
+      const { inputs } = this.capture(this.graph, name, program.trace, (v) => this.own(v), { floats });
       const finite = floats.map((node, i) => addFiniteCheck(this.graph, `${name}/finite_${i}`, node));
       check = { inputs, floats, run: this.session.prepare(inputs, finite, []) };
       this.checks.set(program, check);

@@ -2,7 +2,6 @@
 import type { HostArray, NodeOutput, Pointer } from "./c-api.ts";
 import type { Feeds, InputType, Program, Trace, Variable } from "./engine.ts";
 import { checkedFeed } from "./feeds.ts";
-import type { FloatNode } from "./finite-check.ts";
 import type { GraphBinding } from "./graph-binding.ts";
 import type { NodeTiming } from "./protos.ts";
 import { runFailure } from "./run-failure.ts";
@@ -17,9 +16,6 @@ export class GraphProgram implements Program {
   readonly session: Session;
   readonly trace: Trace;
   readonly captured: Captured;
-  readonly inputs: Inputs;
-  readonly variables: readonly Variable[];
-  private readonly outputs: readonly string[];
   private readonly prepared: PreparedRun;
   private readonly ready: (variables: readonly Variable[]) => void;
 
@@ -34,11 +30,8 @@ export class GraphProgram implements Program {
     this.name = name;
     this.session = session;
     this.trace = trace;
-    this.variables = captured.variables;
     this.ready = ready;
     this.captured = captured;
-    this.inputs = captured.inputs;
-    this.outputs = captured.outputs.map((o) => o.name);
     this.prepared = session.prepare(
       captured.inputs,
       captured.outputs.map((o) => o.output),
@@ -47,32 +40,36 @@ export class GraphProgram implements Program {
   }
 
   async run(feeds: Feeds): Promise<Record<string, HostArray>> {
-    this.ready(this.variables);
-    const ordered = orderFeeds(this.name, this.inputs, feeds);
+    const values = this.valuesOf(feeds);
     try {
-      return this.named(await this.prepared.run(ordered));
+      return this.named(await this.prepared.run(values));
     } catch (error) {
       throw runFailure(error);
     }
   }
 
   profile(feeds: Feeds): { outputs: Record<string, HostArray>; timings: NodeTiming[] } {
-    this.ready(this.variables);
-    const { outputs, timings } = this.prepared.profile(orderFeeds(this.name, this.inputs, feeds));
+    const { outputs, timings } = this.prepared.profile(this.valuesOf(feeds));
     return { outputs: this.named(outputs), timings };
   }
 
   /** Throws RangeError for an output that it does not have. */
   part(names: readonly string[]): GraphProgram {
-    const missing = names.find((name) => !this.outputs.includes(name));
+    const all = this.captured.outputs;
+    const missing = names.find((name) => !all.some((output) => output.name === name));
     if (missing !== undefined) throw new RangeError(`the program ${this.name} has no output ${missing}`);
-    const outputs = this.captured.outputs.filter(({ name }) => names.includes(name));
+    const outputs = all.filter(({ name }) => names.includes(name));
     const captured = { ...this.captured, outputs, targets: [] };
     return new GraphProgram(`${this.name}.part`, this.trace, captured, this.session, this.ready);
   }
 
+  private valuesOf(feeds: Feeds): HostArray[] {
+    this.ready(this.captured.variables);
+    return orderFeeds(this.name, this.captured.inputs, feeds);
+  }
+
   private named(values: readonly HostArray[]): Record<string, HostArray> {
-    return Object.fromEntries(this.outputs.map((name, i) => [name, values[i]!]));
+    return Object.fromEntries(this.captured.outputs.map(({ name }, i) => [name, values[i]!]));
   }
 }
 
@@ -88,6 +85,5 @@ export interface Captured {
   readonly variables: readonly Variable[];
   readonly outputs: readonly { readonly name: string; readonly output: NodeOutput }[];
   readonly targets: readonly Pointer[];
-  readonly floats: readonly FloatNode[];
   readonly demands: Demands;
 }

@@ -269,7 +269,7 @@ export class GraphTracer implements Tracer {
     return this.binding.float32(id!);
   }
 
-  /** Whether updates of a variable are compiled: one pass over memory, and in place. */
+  /** Whether updates of a variable are compiled: one pass over memory, in place where nobody else holds the old value. */
   private fuses(variable: Variable): boolean {
     return variable.size >= this.fuseFrom;
   }
@@ -286,14 +286,8 @@ export class GraphTracer implements Tracer {
     control: readonly Pointer[] = [],
   ): NodeOutput {
     const grouped = op === "Merge" ? [inputs] : inputs;
-    const oper = this.graph.add({
-      op,
-      name: this.binding.nodeName(op),
-      inputs: grouped,
-      control,
-      attributes,
-    });
-    const node = { oper, index: 0 };
+    const name = this.binding.nodeName(op);
+    const node = this.graph.node({ op, name, inputs: grouped, control, attributes });
     this.binding.recordNode(op, attributes, inputs, [node]);
     return node;
   }

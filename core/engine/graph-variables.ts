@@ -22,30 +22,28 @@ export function addVariable(
 ): GraphVariable {
   const float = attr.type("dtype", DataType.FLOAT);
   const node = `variables/${index}/${name.replace(/[^A-Za-z0-9_./-]/g, "_")}`;
-  const at = (oper: Pointer): NodeOutput => ({ oper, index: 0 });
-  const handle = at(
-    graph.add({
-      op: "VarHandleOp",
-      name: node,
-      attributes: [float, attr.shape("shape", shape), attr.string("shared_name", node)],
-    }),
-  );
-  const initial = at(
-    graph.add({
-      op: "Placeholder",
-      name: `${node}/initial`,
-      attributes: [float, attr.shape("shape", shape)],
-    }),
-  );
+  const handle = graph.node({
+    op: "VarHandleOp",
+    name: node,
+    attributes: [float, attr.shape("shape", shape), attr.string("shared_name", node)],
+  });
+  const initial = graph.node({
+    op: "Placeholder",
+    name: `${node}/initial`,
+    attributes: [float, attr.shape("shape", shape)],
+  });
   const initialize = graph.add({
     op: "AssignVariableOp",
     name: `${node}/initialize`,
     inputs: [handle, initial],
     attributes: [float],
   });
-  const read = at(
-    graph.add({ op: "ReadVariableOp", name: `${node}/read`, inputs: [handle], attributes: [float] }),
-  );
+  const read = graph.node({
+    op: "ReadVariableOp",
+    name: `${node}/read`,
+    inputs: [handle],
+    attributes: [float],
+  });
   return {
     name,
     shape,

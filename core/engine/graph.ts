@@ -48,8 +48,13 @@ export class Graph {
     return withStatus(api, (status) => api.TF_FinishOperation(description, status) as Pointer);
   }
 
-  /** A Const node. */
-  constant(name: string, dtype: number, shape: readonly number[], values: HostArray): Pointer {
+  /** Adds a node as `add` does; gives its first output. */
+  node(spec: NodeSpec): NodeOutput {
+    return { oper: this.add(spec), index: 0 };
+  }
+
+  /** The output of a Const node. */
+  constant(name: string, dtype: number, shape: readonly number[], values: HostArray): NodeOutput {
     const { api } = this;
     const tensor = allocateTensor(api, dtype, shape, values);
     const description = api.TF_NewOperation(this.pointer, "Const", name) as Pointer;
@@ -57,7 +62,8 @@ export class Graph {
     api.TF_DeleteTensor(tensor);
     api.TF_SetAttrType(description, "dtype", dtype);
     this.nodeCount++;
-    return withStatus(api, (status) => api.TF_FinishOperation(description, status) as Pointer);
+    const oper = withStatus(api, (status) => api.TF_FinishOperation(description, status) as Pointer);
+    return { oper, index: 0 };
   }
 
   dtypeOf(output: NodeOutput): number {

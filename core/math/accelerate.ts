@@ -8,10 +8,10 @@
  * | RelataSoftmaxCrossEntropy | logits [R, K], labels [R, K]      | loss [R] = -sum_k labels log softmax,       |
  * |                           | (rows of labels sum to 1)         | its gradient [R, K] = softmax - labels      |
  * | RelataSquaredNorm         | x                                 | sum of x^2, a scalar                        |
- *
  * | RelataAfter               | x, cause                          | x, not before cause is there                |
  *
- * None of them has attributes. RelataLinear is there because tf.fused.matMul hands its kernel reshaped copies of
+ * None of them has attributes. RelataAfter is there while a step is traced only: elsewhere ops run in their order
+ * anyway. RelataLinear is there because tf.fused.matMul hands its kernel reshaped copies of
  * rank 3, which a mixed-precision engine would cast a second time.
  */
 import * as tf from "@tensorflow/tfjs-core";

@@ -15,7 +15,7 @@ export function softmaxCrossEntropy(labels: tf.Tensor, logits: tf.Tensor): tf.Te
 }
 
 /**
- * Cross-entropy of each row, in float32, without a gradient to the labels. With the temperature T:
+ * Cross-entropy of each row, in float32, without a gradient to the labels and to the temperature. With that as T:
  *
  *     loss_r = -sum_k labels_rk log softmax(logits_r / T)_k
  *     dlogits_r = dloss_r (softmax(logits_r / T) - labels_r) / T
@@ -33,7 +33,7 @@ export function temperedCrossEntropy(
 ): tf.Tensor1D {
   if (labels.shape.join() !== logits.shape.join()) {
     throw new Error(
-      `softmaxCrossEntropy: labels [${labels.shape}] and logits [${logits.shape}] differ in shape`,
+      `temperedCrossEntropy: labels [${labels.shape}] and logits [${logits.shape}] differ in shape`,
     );
   }
   const classes = logits.shape[logits.rank - 1] ?? 1;

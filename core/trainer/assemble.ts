@@ -88,7 +88,10 @@ export async function assemble(
     : await createEngine({ ...train, library: (gpu) => ensureLibrary({ gpu }) });
   const { deviceProblem, jitProblem } = engine.description;
   if (deviceProblem) logger.warn(`the GPU is not used: ${deviceProblem}; \`relata doctor\` tells what to do`);
-  if (jitProblem) logger.warn(`XLA cannot compile here, so elementwise work is slower: ${jitProblem}`);
+  if (jitProblem)
+    logger.warn(
+      `XLA cannot compile here, so elementwise work is slower: ${jitProblem}; \`relata doctor\` tells what to do`,
+    );
   const accumulation = train.batchSize / train.microBatch;
   let centers = false;
   const training = await Training.create({

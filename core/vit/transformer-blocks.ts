@@ -120,12 +120,14 @@ export class TransformerBlocks {
       const branches = [keep(2 * i), keep(2 * i + 1)].flatMap((column) => column ?? []);
       const block = (p: Parameters, rows: tf.Tensor2D, branches: readonly tf.Tensor[]) =>
         this.block(p, i, rows, inner, output, branches);
-      const names = this.config.recompute ? this.namesOf(i) : [];
-      rows = this.config.recompute
-        ? recomputed(rows, names.map(p), branches, (rows, weights, branches) =>
-            block((name) => weights[names.indexOf(name)]!, rows, branches),
-          )
-        : block(p, rows, branches);
+      if (this.config.recompute) {
+        const names = this.namesOf(i);
+        rows = recomputed(rows, names.map(p), branches, (rows, weights, branches) =>
+          block((name) => weights[names.indexOf(name)]!, rows, branches),
+        );
+      } else {
+        rows = block(p, rows, branches);
+      }
       segments.forEach(({ keepBlocks = [] }, s) => {
         if (keepBlocks.includes(i)) kept[s]!.set(i, this.unpack(rows, output)[s]!);
       });

@@ -37,6 +37,7 @@ describe("doctor's check of the engine", () => {
       ok: true,
       value: "graph on GPU:0, TensorFlow 2.21.0; XLA compiles there",
     });
+    assert.equal(engineCheck({ ...opened, jit: "off" }).value, "graph on GPU:0, TensorFlow 2.21.0");
     const failed = { ...opened, jit: "off", jitProblem: "libdevice not found" } as const;
     const gpu = engineCheck(failed);
     assert.equal(gpu.ok, "warning");

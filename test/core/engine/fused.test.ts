@@ -1,6 +1,8 @@
 /** Pieces that the code declares as fused, in a captured program. */
 import assert from "node:assert/strict";
 import * as tf from "@tensorflow/tfjs-core";
+import { FunctionBody } from "../../../core/engine/frame.ts";
+import type { Graph } from "../../../core/engine/graph.ts";
 import type { Engine, Tracer } from "../../../core/engine/engine.ts";
 import type { GraphEngine } from "../../../core/engine/graph-engine.ts";
 import { timeByOp } from "../../../core/engine/timings.ts";
@@ -22,6 +24,21 @@ async function opsOf(engine: Engine, trace: (tracer: Tracer) => void): Promise<M
 
 const named = (ops: ReadonlyMap<string, number>, name: string): string[] =>
   [...ops.keys()].filter((op) => op.startsWith(`${name}_`));
+
+describe("a function's body", () => {
+  it("has the same digest for the same ops, and none of an output that it does not make", () => {
+    const body = (op: string) => {
+      const made = new FunctionBody({} as Graph);
+      made.added("Placeholder", "", [], [{ oper: 1n, index: 0 }]);
+      made.added(op, "", [{ oper: 1n, index: 0 }], [{ oper: 2n, index: 0 }]);
+      return made;
+    };
+    const digest = (op: string, oper = 2n) => body(op).digest([{ oper, index: 0 }]);
+    assert.equal(digest("Exp"), digest("Exp"));
+    assert.equal(new Set([digest("Exp"), digest("Log"), digest("Exp", 1n)]).size, 3);
+    assert.throws(() => digest("Exp", 3n), /not of this function/);
+  });
+});
 
 describe("a fused piece", () => {
   const engines = new Map<string, Engine>();

@@ -8,7 +8,9 @@ import { loadCApi, type CApi } from "../../../core/engine/c-api.ts";
 import type { Engine, Feeds, Program } from "../../../core/engine/engine.ts";
 import { GraphEngine } from "../../../core/engine/graph-engine.ts";
 import { ensureLibrary } from "../../../core/engine/install.ts";
+import { xlaProblem } from "../../../core/engine/xla.ts";
 import type { NodeBackend } from "../../../core/engine/kernel-layer.ts";
+import { encodeConfig } from "../../../core/engine/protos.ts";
 import { makeEngine } from "../../support/engines.ts";
 
 const [WARM_UP, RUNS, SAMPLES] = [500, 1000, 20] as const;
@@ -111,7 +113,7 @@ describe("memory", () => {
     (await makeEngine("captured")).close(); // loads the library without its notices
     const { api, alive } = counted(loadCApi(await ensureLibrary({})));
     const options = { precision: "fp32", device: "cpu", jit: "off", fuseFrom: 0, config: {} } as const;
-    return { alive, open: () => new GraphEngine({ api, ...options }) };
+    return { api, alive, open: () => new GraphEngine({ api, ...options }) };
   };
 
   it("does not grow with the runs of a captured step", async function () {
@@ -148,6 +150,16 @@ describe("memory", () => {
     for (let i = 0; i < 10; i++) await fail();
     assert.deepEqual(alive, atStart);
     engine.close();
+  });
+
+  it("does not grow with a look for a compiler that fails", async () => {
+    const { api, alive } = await countedEngine();
+    const atStart = { ...alive };
+    const TF_GraphToFunction = (() => {
+      throw new Error("no functions here");
+    }) as unknown as CApi["TF_GraphToFunction"];
+    assert.equal(await xlaProblem({ ...api, TF_GraphToFunction }, encodeConfig({})), "no functions here");
+    assert.deepEqual(alive, atStart);
   });
 
   it("does not grow with programs: tracing leaves no tensor, and its graph goes with the engine", async () => {

@@ -5,6 +5,8 @@ import type { BackboneOutput, StepContext } from "../../../core/contexts.ts";
 import {
   batchNorm,
   definePlugin,
+  fused,
+  stopGradient,
   withGradient,
   z,
   type Hooks,
@@ -141,6 +143,25 @@ const broken: readonly {
     what: "a value of one step frozen into the graph",
     use: counting((count, cls) => tf.mul(meanSquare(cls), 1 + count)),
     says: /FROZEN_VALUE/,
+  },
+  {
+    check: /^is the same captured/,
+    what: "a tensor of a fused piece that the piece does not return",
+    use: withLoss((cls) => {
+      const inside: tf.Tensor[] = [];
+      const constant = fused("leaks", () => {
+        inside.push(tf.exp(stopGradient(cls)));
+        return tf.neg(inside[0]!);
+      });
+      return tf.add(meanSquare(cls), tf.mean(tf.mul(inside[0]!, constant)));
+    }),
+    says: /FUSED_LEAK.*"broken"/,
+  },
+  {
+    check: /^is the same captured/,
+    what: "a fused piece that something is learned through",
+    use: withLoss((cls) => meanSquare(fused("learns", () => tf.square(tf.exp(cls))))),
+    says: /FUSED_LEAK.*"broken"/,
   },
 ];
 
