@@ -26,6 +26,7 @@ import { encodeConfig, type ConfigProto, type NodeTiming } from "./protos.ts";
 import { Session, type PreparedRun } from "./session.ts";
 import { keepTapeScopes } from "./tape-scopes.ts";
 import { compareTraces } from "./trace-records.ts";
+import { trimMemory } from "./trim-memory.ts";
 
 export interface GraphEngineOptions {
   readonly api: CApi;
@@ -100,6 +101,7 @@ export class GraphEngine implements Engine {
         .run(group.map(([, value]) => value));
       for (const { name } of variables) this.loaded.add(name);
     }
+    trimMemory();
   }
 
   async save(variables: readonly Variable[]): Promise<Float32Array[]> {

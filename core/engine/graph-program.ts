@@ -7,6 +7,7 @@ import type { NodeTiming } from "./protos.ts";
 import { runFailure } from "./run-failure.ts";
 import type { FeedSlot, PreparedRun, Session } from "./session.ts";
 import type { TraceRecord } from "./trace-records.ts";
+import { trimMemory } from "./trim-memory.ts";
 
 /** How the results of fused functions are read: what one trace learns for the next. */
 export type Demands = GraphBinding["demands"];
@@ -18,6 +19,7 @@ export class GraphProgram implements Program {
   readonly captured: Captured;
   private readonly prepared: PreparedRun;
   private readonly ready: (variables: readonly Variable[]) => void;
+  private optimised = false;
 
   /** `ready` throws where a variable has no value yet. */
   constructor(
@@ -42,7 +44,11 @@ export class GraphProgram implements Program {
   async run(feeds: Feeds): Promise<Record<string, HostArray>> {
     const values = this.valuesOf(feeds);
     try {
-      return this.named(await this.prepared.run(values));
+      const outputs = this.named(await this.prepared.run(values));
+      // TensorFlow optimises and compiles in the first run.
+      if (!this.optimised) trimMemory();
+      this.optimised = true;
+      return outputs;
     } catch (error) {
       throw runFailure(error);
     }
