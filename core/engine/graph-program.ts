@@ -19,7 +19,7 @@ export class GraphProgram implements Program {
   readonly captured: Captured;
   readonly inputs: Inputs;
   readonly variables: readonly Variable[];
-  private readonly outputs: readonly string[];
+  readonly outputs: readonly string[];
   private readonly prepared: PreparedRun;
   private readonly ready: (variables: readonly Variable[]) => void;
 
