@@ -5,7 +5,8 @@ import { RelataError } from "../core/errors.ts";
 /** What was typed, or is in a file, is wrong. The message says the fix. */
 export class UsageError extends Error {}
 
-const EXIT_USAGE = 2;
+/** The exit code of what could not be done. */
+export const EXIT_USAGE = 2;
 
 /** Runs a command to its exit code; libtensorflow's threads do not end by themselves. */
 export async function command(run: () => Promise<number> | number): Promise<never> {

@@ -180,6 +180,7 @@ function compareResult(
       dropPath: dropPathRate,
       precision: engine.description.precision,
       device: deviceName(engine.description.device),
+      jit: engine.description.jit,
       against: pytorch.name,
       style,
       threads: pytorch.threads,

@@ -73,10 +73,15 @@ await command(async () => {
     for (const side of [pil, tensor]) side.close();
     await own.close();
     const fastest = median(samples.pilSeconds) < median(samples.tensorSeconds) ? "pil" : "tensor";
+    const ratio = (of: keyof typeof samples, over: keyof typeof samples): Omit<Figure, "unit"> => ({
+      of,
+      over,
+      ...ratioOfMedians(samples[of], samples[over]),
+    });
     const speedOver = (kind: TorchvisionKind): Figure => ({
       unit: "times",
       better: "higher",
-      ...ratioOfMedians(samples[`${kind}Seconds`], samples.relataSeconds),
+      ...ratio(`${kind}Seconds`, "relataSeconds"),
     });
     const perSecond = (name: keyof typeof samples): Formula => ({ unit: "1/s", over: name, scale: chunk });
     const milliseconds = (name: keyof typeof samples): Formula => ({
@@ -93,7 +98,6 @@ await command(async () => {
           .join("+"),
         chunk,
         ...tensor.versions,
-        fastest,
       },
       samples: Object.fromEntries(Object.entries(samples).map(([name, seconds]) => [name, [seconds]])),
       formulas: {
@@ -110,7 +114,7 @@ await command(async () => {
           unit: "times",
           better: "lower",
           limit: 1 / REQUIRED,
-          ...ratioOfMedians(samples.relataSeconds, samples[`${fastest}Seconds`]),
+          ...ratio("relataSeconds", `${fastest}Seconds`),
         },
       },
     });

@@ -21,7 +21,7 @@ export function incomparable(before: BenchResult, after: BenchResult): string | 
     .filter((name) => was[name] !== is[name])
     .map((name) => `${name} ${was[name] ?? "nothing"} before and ${is[name] ?? "nothing"} after`);
   if (different.length > 0) return different.join(", ");
-  const missing = Object.keys(judgedOf(before)).filter((name) => !(name in after.figures));
+  const missing = Object.keys(judgedOf(before)).filter((name) => !(name in judgedOf(after)));
   return missing.length > 0 ? `there is no ${missing.join(", ")} after` : undefined;
 }
 
@@ -35,16 +35,16 @@ function measuredOf({ command, subject, conditions }: BenchResult): Record<strin
 export function changesOf(before: BenchResult, after: BenchResult, threshold: number): Change[] {
   return Object.entries(judgedOf(before)).map(([name, figure]) => {
     const { unit, better, tolerance = 0 } = figure;
-    const [was, is] = [before, after].map((result) => result.figures[name]!.value) as [number, number];
+    // Each by its own formula: what is the fastest of others may be another one after.
+    const now = after.figures[name]!;
     const change = bootstrap(
-      is / was - 1,
-      (draw) =>
-        resampledValue(figure, after.samples, draw) / resampledValue(figure, before.samples, draw) - 1,
+      now.value / figure.value - 1,
+      (draw) => resampledValue(now, after.samples, draw) / resampledValue(figure, before.samples, draw) - 1,
     );
     const beyond =
       Math.abs(change.value) > Math.max(threshold, tolerance) && (change.low > 0 || change.high < 0);
     const verdict = !beyond ? "same" : change.value > 0 === (better === "higher") ? "better" : "worse";
-    return { figure: name, unit, before: was, after: is, change, verdict };
+    return { figure: name, unit, before: figure.value, after: now.value, change, verdict };
   });
 }
 

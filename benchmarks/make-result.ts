@@ -73,7 +73,7 @@ export function emit(result: BenchResult, out: string | undefined): number {
     process.stderr.write(`${name} is ${digits(value)}: at most ${limit} is required\n`);
   const sure = above.filter(([, { value, low = value, limit = Infinity }]) => low > limit);
   if (sure.length < above.length)
-    process.stderr.write("an interval that holds the limit decides nothing: measure with more --sittings\n");
+    process.stderr.write("an interval that holds the limit decides nothing: measure for longer\n");
   return sure.length > 0 ? 1 : 0;
 }
 

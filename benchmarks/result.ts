@@ -12,7 +12,7 @@ export const FORMAT = 1;
 
 const figure = z.strictObject({
   unit: z.string(),
-  /** A change for the worse is a regression. A figure without is told, and not judged. */
+  /** A change for the worse is a regression. A figure without is told, and not judged; one with is made of samples. */
   better: z.enum(["lower", "higher"]).optional(),
   /** Relative changes below are noise, whatever the samples say. */
   tolerance: z.number().optional(),
@@ -49,6 +49,18 @@ const result = z.strictObject({
   figures: z.record(z.string(), figure),
 });
 
+const consistent = result.superRefine(({ samples, figures }, context) => {
+  for (const [name, { better, of, over }] of Object.entries(figures)) {
+    const named = [of, over].filter((one) => one !== undefined);
+    const absent = named.filter((one) => !(one in samples));
+    const problem = (message: string) =>
+      context.addIssue({ code: "custom", path: ["figures", name], message });
+    if (better !== undefined && named.length === 0)
+      problem("it has `better`, and neither `of` nor `over` names its samples");
+    if (absent.length > 0) problem(`there are no samples ${absent.join(", ")}`);
+  }
+});
+
 export type BenchResult = z.output<typeof result>;
 export type Figure = z.output<typeof figure>;
 export type Samples = BenchResult["samples"];
@@ -63,7 +75,7 @@ export function parseResult(text: string, source: string): BenchResult {
   } catch {
     throw new UsageError(`${source} is not JSON: give what a bench command wrote with --out`);
   }
-  const { success, data, error } = result.safeParse(value);
+  const { success, data, error } = consistent.safeParse(value);
   if (success) return data;
   const { path, message } = error.issues[0]!;
   throw new UsageError(

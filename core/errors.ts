@@ -614,6 +614,10 @@ export const errors = {
     message: `${path} cannot be read as an image: ${reason}`,
     fix: "remove the file or replace it by an intact copy",
   })),
+  imageMemory: coded("IMAGE_MEMORY", ({ width, height }: Size, bytes: number) => ({
+    message: `an image of ${width} x ${height} pixels needs ${(bytes / 1e9).toFixed(2)} GB to be resized, and there is no such room`,
+    fix: "make the image smaller, or take away other work from the machine's memory",
+  })),
   masksFolder: coded("MASKS_FOLDER", (folder: string, cause: unknown) => ({
     message: `evaluation.dense.masks: there are no masks in ${folder}: ${cause instanceof Error ? cause.message : String(cause)}`,
     fix: "set evaluation.dense.masks to the folder of the mask files, to alpha, or evaluation.dense to false",

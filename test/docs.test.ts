@@ -18,6 +18,8 @@ import { blocksOf, fileOf, pages, root, textOf, type Block } from "./support/pag
 import { userProject } from "./support/user-project.ts";
 
 const written = pages.filter((page) => !page.startsWith("plugins/"));
+/** Read for what they tell, not for code and links. */
+const otherPages = ["CHANGELOG.md", "templates/README.md", "test/fixtures/README.md"];
 const blocks = written.flatMap(blocksOf);
 const typescript = blocks.filter(({ language }) => language === "ts");
 const placeOf = ({ page, line }: Block) => `${page}:${line}`;
@@ -174,6 +176,16 @@ describe("the docs", () => {
       [],
     );
     assert.ok(named.length > 3, "scripts are not found");
+  });
+
+  it("have no marks of what is still to be filled in", () => {
+    const unfinished = [...pages, ...otherPages].flatMap((page) =>
+      Array.from(
+        textOf(page).matchAll(/@[A-Z0-9]*@|(?<=\s)@(?=\s)|\bTODO\b/g),
+        ([mark]) => `${page}: ${mark}`,
+      ),
+    );
+    assert.deepEqual(unfinished, []);
   });
 
   it("have links that lead somewhere", () => {

@@ -1,7 +1,7 @@
 /** relata's views of images: decoded, cropped and resampled by the pipeline, coloured in a captured program. */
 import * as tf from "@tensorflow/tfjs-core";
 import { ViewPipeline, type ViewBatch } from "../../core/data/pipeline.ts";
-import type { Program, Tracer } from "../../core/engine/engine.ts";
+import type { Program } from "../../core/engine/engine.ts";
 import { parseConfig } from "../../core/config/parse.ts";
 import { silentLogger } from "../../core/logger.ts";
 import { assemble, firstBatch, type Assembly } from "../../core/trainer/assemble.ts";
@@ -68,15 +68,12 @@ export class OwnViews {
       logger: silentLogger,
     });
     const { training, engine } = assembly;
-    const views = training.traceViews(training.feeds(await firstBatch(assembly), START));
-    const program = await engine.program("views", (tracer) => {
-      const sums: tf.Tensor[] = [];
-      // In training they go on to the network. Here a sum of all keeps them from being left out, and is cheap.
-      const output = (_: string, view: tf.Tensor) =>
-        void sums.push(tf.sum(normalise(view as tf.Tensor4D, training.normalisation)));
-      views(Object.create(tracer, { output: { value: output } }) as Tracer);
-      tracer.output("sum", tf.addN(sums));
-    });
+    // In training they go on to the network. Here a sum of each group keeps it from being left out, and is cheap.
+    const views = training.traceViews(
+      training.feeds(await firstBatch(assembly), START),
+      (tracer, group, pixels) => tracer.output(group, tf.sum(normalise(pixels, training.normalisation))),
+    );
+    const program = await engine.program("views", views);
     return new OwnViews(assembly, program);
   }
 
@@ -86,8 +83,9 @@ export class OwnViews {
     const [pipelineSeconds, batch] = await cpuTimed(
       async () => (await this.batches.next()).value as ViewBatch,
     );
-    const [colourSeconds, { sum }] = await cpuTimed(() => this.program.run(training.feeds(batch, START)));
-    if (!Number.isFinite(sum![0])) throw new Error("the views are not finite");
+    const [colourSeconds, sums] = await cpuTimed(() => this.program.run(training.feeds(batch, START)));
+    if (!Object.values(sums).every(([sum]) => Number.isFinite(sum)))
+      throw new Error("the views are not finite");
     const paths = Array.from(batch.indices, (index) => dataset.item(index).path);
     return { paths, pipelineSeconds, colourSeconds };
   }

@@ -1,7 +1,4 @@
-import { spawn, type ChildProcessByStdio } from "node:child_process";
-import { createInterface, type Interface } from "node:readline";
-import type { Readable, Writable } from "node:stream";
-import { UsageError } from "../command.ts";
+import { LineProcess } from "./line-process.ts";
 import { pytorchFolder } from "./python.ts";
 import type { Phase, PhaseRun, Side } from "./side.ts";
 
@@ -24,17 +21,10 @@ export class PyTorchSide implements Side {
   readonly startBytes: number;
   readonly version: string;
   readonly threads: number;
-  private readonly child: ChildProcessByStdio<Writable, Readable, null>;
-  private readonly answers: AsyncIterator<string>;
+  private readonly process: LineProcess;
 
-  private constructor(
-    child: PyTorchSide["child"],
-    answers: AsyncIterator<string>,
-    hello: Hello,
-    name: string,
-  ) {
-    this.child = child;
-    this.answers = answers;
+  private constructor(process: LineProcess, hello: Hello, name: string) {
+    this.process = process;
     this.version = hello.torch;
     this.threads = hello.threads;
     this.startBytes = hello.peakBytes;
@@ -44,16 +34,13 @@ export class PyTorchSide implements Side {
   /** Throws UsageError where it does not start. */
   static async start({ python, run, style, compile }: PyTorchOptions): Promise<PyTorchSide> {
     const args = ["-m", "baseline", "serve", run, "--style", style, ...(compile ? ["--compile"] : [])];
-    const child = spawn(python, args, {
-      stdio: ["pipe", "pipe", "inherit"],
-      env: { ...process.env, PYTHONPATH: pytorchFolder, PYTHONDONTWRITEBYTECODE: "1" },
+    const child = new LineProcess({
+      program: python,
+      args,
+      env: { PYTHONPATH: pytorchFolder, PYTHONDONTWRITEBYTECODE: "1" },
+      ended: "the PyTorch process ended; what it said is above",
     });
-    // Where it has ended, its answers have too, and that is told.
-    child.stdin.on("error", () => undefined);
-    const lines: Interface = createInterface({ input: child.stdout });
-    const answers = lines[Symbol.asyncIterator]();
-    const hello = await answerOf<Hello>(answers);
-    return new PyTorchSide(child, answers, hello, compile ? "PyTorch, compiled" : "PyTorch");
+    return new PyTorchSide(child, await child.answer(), compile ? "PyTorch, compiled" : "PyTorch");
   }
 
   run(phase: Phase): Promise<PhaseRun> {
@@ -65,12 +52,11 @@ export class PyTorchSide implements Side {
   }
 
   close(): void {
-    this.child.stdin.end();
+    this.process.close();
   }
 
   private ask<T>(command: string): Promise<T> {
-    this.child.stdin.write(`${JSON.stringify({ command })}\n`);
-    return answerOf<T>(this.answers);
+    return this.process.ask({ command });
   }
 }
 
@@ -78,10 +64,4 @@ interface Hello {
   readonly torch: string;
   readonly threads: number;
   readonly peakBytes: number;
-}
-
-async function answerOf<T>(answers: AsyncIterator<string>): Promise<T> {
-  const { value, done } = (await answers.next()) as IteratorResult<string, undefined>;
-  if (done) throw new UsageError("the PyTorch process ended; what it said is above");
-  return JSON.parse(value) as T;
 }

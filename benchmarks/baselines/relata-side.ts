@@ -28,17 +28,16 @@ export class RelataSide implements Side {
   }
 
   /** Gives the method's variables their start and captures the step. */
-  static async start({ assembly, feeds, progress, plugins }: Method): Promise<RelataSide> {
+  static async start({ assembly, feeds, progress }: Method): Promise<RelataSide> {
     const { training, engine } = assembly;
     if (!(engine instanceof GraphEngine)) throw new UsageError("the eager engine has no phases to compare");
     await training.initialize();
     const fed = feeds();
     const step = await training.program("train", progress.epoch, fed);
-    const names = plugins.map(({ definition }) => definition.manifest.name);
-    const losses = [
-      stepOutputs.total,
-      ...names.filter((name) => name !== "multi-crop").map((name) => stepOutputs.term(name)),
-    ];
+    const has = engine.outputs(step);
+    const losses = Object.values(terms).filter(
+      (name) => name !== stepOutputs.gradientNorm && has.includes(name),
+    );
     const programs = {
       forward: engine.part(step, losses),
       gradients: engine.part(step, [...losses, stepOutputs.gradientNorm]),

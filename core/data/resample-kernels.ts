@@ -1,4 +1,6 @@
 /** The loops of assembly/resample.ts and the memory that they work in. */
+import { errors } from "../errors.ts";
+import type { Raster } from "./decode.ts";
 import { resampleModule } from "./resample-module.ts";
 
 /** See assembly/resample.ts; addresses and sizes in bytes. */
@@ -44,27 +46,57 @@ interface Memory {
 }
 
 const PAGE = 65536;
+/** Of memory that is kept however small the images become. */
+const SMALL = 64 * 2 ** 20;
 
-/** Memory taken from the bottom up. Views of it are made anew for each use: growing takes the old ones away. */
+const module = new WebAssembly.Module(Buffer.from(resampleModule, "base64"));
+
+/** An instance, whose memory cannot shrink. */
+function instantiate(): { readonly run: Loops; readonly memory: Memory } {
+  const memory = new WebAssembly.Memory({ initial: 1 });
+  const { exports } = new WebAssembly.Instance(module, { env: { memory } });
+  return { run: exports as Loops, memory };
+}
+
+/**
+ * Memory taken from the bottom up, for one image at a time. Views of it are made anew for each use: growing takes the
+ * old ones away.
+ */
 export class ResampleKernels {
-  readonly run: Loops;
   /** Whose image is at the bottom. */
   user: object | undefined;
-  private readonly memory = new WebAssembly.Memory({ initial: 1 });
+  private image: Raster | undefined;
+  private instance = instantiate();
   private taken = 0;
 
-  constructor() {
-    const module = new WebAssembly.Module(Buffer.from(resampleModule, "base64"));
-    const { exports } = new WebAssembly.Instance(module, { env: { memory: this.memory } });
-    this.run = exports as Loops;
+  get run(): Loops {
+    return this.instance.run;
   }
 
-  /** The address of that many bytes more, a multiple of 16. */
+  /** Bytes of memory, taken or not. */
+  get size(): number {
+    return this.instance.memory.buffer.byteLength;
+  }
+
+  /** Gives back all that is taken, and puts the image of a user at the bottom. Gives its address; throws as `take`. */
+  open(user: object, image: Raster): number {
+    this.user = undefined;
+    this.image = image;
+    this.taken = 0;
+    // One large photo must not hold its room for good.
+    if (this.size > SMALL && image.data.byteLength < this.size / 4) this.instance = instantiate();
+    const address = this.put(image.data);
+    this.user = user;
+    return address;
+  }
+
+  /** The address of that many bytes more, a multiple of 16. Throws IMAGE_MEMORY where there is no room for them. */
   take(bytes: number): number {
     const address = this.taken;
-    this.taken = Math.ceil((address + bytes) / 16) * 16;
-    const missing = this.taken - this.memory.buffer.byteLength;
-    if (missing > 0) this.memory.grow(Math.ceil(missing / PAGE));
+    const end = Math.ceil((address + bytes) / 16) * 16;
+    const missing = end - this.size;
+    if (missing > 0) this.grow(Math.ceil(missing / PAGE));
+    this.taken = end;
     return address;
   }
 
@@ -77,7 +109,7 @@ export class ResampleKernels {
   }
 
   bytes(address: number, length: number): Uint8Array {
-    return new Uint8Array(this.memory.buffer, address, length);
+    return new Uint8Array(this.instance.memory.buffer, address, length);
   }
 
   /** How much is taken; `release` with it gives back what was taken since. */
@@ -87,5 +119,14 @@ export class ResampleKernels {
 
   release(mark: number): void {
     this.taken = mark;
+  }
+
+  private grow(pages: number): void {
+    try {
+      this.instance.memory.grow(pages);
+    } catch (cause) {
+      const { width, height } = this.image!;
+      throw errors.imageMemory({ width, height }, this.size + pages * PAGE).because(cause);
+    }
   }
 }

@@ -62,7 +62,7 @@ export class Resampler {
     this.image = image;
   }
 
-  /** Writes [height, width, channels] bytes to the start of `out`. */
+  /** Writes [height, width, channels] bytes to the start of `out`. Throws IMAGE_MEMORY. */
   resize(options: ResampleOptions, out: Uint8Array): void {
     const { region, width, height, flip = false, bounds = region } = options;
     const { channels } = this.image;
@@ -99,10 +99,8 @@ export class Resampler {
   }
 
   private load(): void {
-    const { data, width, height } = this.image;
-    kernels.release(0);
-    this.levels = [{ address: kernels.put(data), width, height }];
-    kernels.user = this;
+    const { width, height } = this.image;
+    this.levels = [{ address: kernels.open(this, this.image), width, height }];
   }
 }
 

@@ -146,6 +146,11 @@ export class GraphEngine implements Engine {
     return first && { op: first.op, scope: first.scope, gradientOf: first.gradientOf };
   }
 
+  /** Names of what every run of a program gives. */
+  outputs(program: Program): readonly string[] {
+    return this.ownProgram(program).captured.outputs.map(({ name }) => name);
+  }
+
   /** A program of some of another's outputs: what they do not need is not computed, nor is anything written. */
   part(program: Program, outputs: readonly string[]): Program {
     return this.ownProgram(program).part(outputs);

@@ -10,7 +10,7 @@ import type {
   VariableHandle,
   ViewGroupSpec,
 } from "../contexts.ts";
-import type { Trace } from "../engine/engine.ts";
+import type { Trace, Tracer } from "../engine/engine.ts";
 import { errors } from "../errors.ts";
 import type { Hooks } from "../hooks.ts";
 import { float32 } from "../math/index.ts";
@@ -30,12 +30,15 @@ export interface ForwardParts {
   readonly normalisation: Normalisation;
 }
 
-/** Only the views: each group's augmented pixels in 0..1 under its name. */
-export function traceViews(parts: ForwardParts, variant: Variant): Trace {
+/** Takes a view group's augmented pixels, [count * B, S, S, C] in 0..1. */
+export type ViewSink = (tracer: Tracer, group: string, views: tf.Tensor4D) => void;
+
+/** Only the views: each group goes to `sink`, which outputs what is wanted of it. */
+export function traceViews(parts: ForwardParts, variant: Variant, sink: ViewSink): Trace {
   const { declarations, state } = parts;
   return TraceContext.trace(declarations, state, variant, (context) => {
     const forward = new ForwardTrace(parts, context);
-    for (const views of declarations.viewGroups) context.tracer.output(views.group, forward.augment(views));
+    for (const views of declarations.viewGroups) sink(context.tracer, views.group, forward.augment(views));
   });
 }
 

@@ -21,7 +21,7 @@ import type { Hooks } from "../hooks.ts";
 import { Random } from "../random.ts";
 import { withScope } from "../scopes.ts";
 import { Declarations, STUDENT, TEACHER, type PassDeclaration } from "./declarations.ts";
-import { traceViews } from "./forward.ts";
+import { traceViews, type ViewSink } from "./forward.ts";
 import type { Optimizer } from "./optimizer.ts";
 import type { Normalisation } from "./pixels.ts";
 import { traceRelations, type ShownPoints } from "./relation-rows.ts";
@@ -155,9 +155,9 @@ export class Training {
     return program;
   }
 
-  /** A program body that gives every view group augmented, in 0..1, and does nothing else. */
-  traceViews(feeds: Feeds): Trace {
-    return traceViews(this.parts, this.variantOf(0, feeds));
+  /** A program body that gives every view group augmented, in 0..1, or what `sink` makes of it, and does nothing else. */
+  traceViews(feeds: Feeds, sink: ViewSink = (tracer, group, views) => tracer.output(group, views)): Trace {
+    return traceViews(this.parts, this.variantOf(0, feeds), sink);
   }
 
   /** A program body that gives how points of an overlap relate to all tokens, and changes nothing. */

@@ -3,10 +3,10 @@
  * three times along the height, the edge pixel standing in for what lies beyond it.
  *
  * Three box filters along one side are one banded S x S matrix K, so a blur is x K^T followed by K x. K differs
- * from image to image only in its entries, and only its band is multiplied: tiles of T rows against the
- * T + 2 reach columns that they touch. With S = 224, sigma <= 2 (reach 6) and T = 32 that is
- * 2 * 2 * 3 S^2 (T + 2 reach) = 26 MFLOP an image; the full products are 2 * 2 * 3 S^3 = 135 MFLOP and were 1.6
- * times as slow on 2 CPU cores. Sums of shifted images would be 26 passes over the image.
+ * from image to image only in its entries, and only its band is multiplied: tiles of T = max(32, 2 reach + 1) rows,
+ * the last of them with the rest, against the columns within `reach` of them. With S = 224 and sigma <= 2 (reach 6)
+ * that is up to 2 * 2 * 3 S^2 (T + 2 reach) = 26 MFLOP an image, where the full products are 2 * 2 * 3 S^3 = 135
+ * MFLOP. Sums of shifted images would be 26 passes over the image.
  */
 import { constant, float32, tf } from "../../core/plugin.ts";
 

@@ -4,8 +4,18 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { UsageError } from "../../benchmarks/command.ts";
 import { changesOf, incomparable } from "../../benchmarks/difference.ts";
-import { figuresOf, FORMAT, type BenchResult, type Formula } from "../../benchmarks/result.ts";
+import { resultsIn } from "../../benchmarks/diff-report.ts";
+import {
+  figuresOf,
+  FORMAT,
+  parseResult,
+  readResult,
+  type BenchResult,
+  type Figure,
+  type Formula,
+} from "../../benchmarks/result.ts";
 import { mergeSittings } from "../../benchmarks/sittings.ts";
 import { Random } from "../../core/random.ts";
 
@@ -96,6 +106,40 @@ describe("the difference of two results", () => {
   });
 });
 
+describe("a committed result", () => {
+  const folder = fileURLToPath(new URL("../../benchmarks/results", import.meta.url));
+  for (const file of resultsIn(folder))
+    it(`is no different from itself: ${file}`, () => {
+      const result = readResult(join(folder, file));
+      assert.equal(incomparable(result, result), undefined);
+      const changes = changesOf(result, result, 0.02);
+      assert.ok(changes.length > 0, "nothing is judged");
+      for (const { figure, change, verdict } of changes) {
+        assert.equal(verdict, "same", figure);
+        assert.ok(change.low <= 0 && change.value === 0 && change.high >= 0, figure);
+      }
+    });
+});
+
+describe("a result", () => {
+  const withFigure = (figure: Figure) => JSON.stringify({ ...sitting(1), figures: { speed: figure } });
+
+  it("has samples of every figure that is judged", () => {
+    const told: Figure = { unit: "times", value: 2 };
+    assert.deepEqual(parseResult(withFigure(told), "it").figures["speed"], told);
+    assert.throws(
+      () => parseResult(withFigure({ ...told, better: "higher" }), "it"),
+      (error) =>
+        error instanceof UsageError && /at figures\.speed: .*neither `of` nor `over`/.test(error.message),
+    );
+    assert.throws(
+      () => parseResult(withFigure({ ...told, of: "stepSeconds", over: "hours" }), "it"),
+      (error) =>
+        error instanceof UsageError && /at figures\.speed: there are no samples hours/.test(error.message),
+    );
+  });
+});
+
 describe("bench:diff", function () {
   this.timeout(60_000);
   let folder: string;
@@ -108,6 +152,7 @@ describe("bench:diff", function () {
       "same/a.json": sitting(2),
       "worse/a.json": sitting(2, { step: 1.1 }),
       "fp32/a.json": fp32,
+      "mixed/elsewhere.json": sitting(1),
       "old/a.json": { ...sitting(1), format: 0 },
     };
     for (const [name, result] of Object.entries(files)) {
@@ -166,5 +211,18 @@ describe("bench:diff", function () {
     const unknown = bench("guard", "b", ...results);
     assert.equal(unknown.status, 2);
     assert.match(unknown.stderr, /^there is no result b: give some of a, only$/m);
+  });
+
+  it("is done by bench:guard of what is comparable, and the rest is told", () => {
+    const results = join(folder, "mixed");
+    const small = ["--arch", "vit-tiny", "--depth", "1", "--batch", "1", "--locals", "0", "--out-dim", "16"];
+    const short = ["--method", "dino", "--steps", "1", "--warmup", "1"];
+    const measured = bench("step", ...small, ...short, "--out", join(results, "here.json"));
+    assert.equal(measured.status, 0, measured.stderr);
+    // A step alone is noise.
+    const { status, stdout, stderr } = bench("guard", "--results", results, "--threshold", "100000");
+    assert.equal(status, 2, stderr);
+    assert.match(stdout, /^here +shareOfPeak/m);
+    assert.match(stderr, /^elsewhere was measured on 2 cores of a processor/m);
   });
 });

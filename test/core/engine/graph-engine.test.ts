@@ -59,6 +59,7 @@ describe("the graph engine", () => {
     assert.deepEqual([...(await part.run({ x: f32(0, 0) }))["y"]!], [2]);
     assert.deepEqual(await valuesOf(engine, count), [0]);
     assert.equal(engine.nodeCount, nodes);
+    assert.deepEqual(engine.outputs(part), ["y"]);
     assert.throws(() => engine.part(program, ["y", "z"]), /has no output z/);
   });
 
