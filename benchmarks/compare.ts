@@ -16,10 +16,11 @@ import { requirePython } from "./baselines/python.ts";
 import { PyTorchSide, styles, type PyTorchOptions, type Style } from "./baselines/pytorch-side.ts";
 import { RelataSide } from "./baselines/relata-side.ts";
 import { phases, type Phase, type Side } from "./baselines/side.ts";
-import { choiceOf, command, numberOf, parseFlags, progress, wholeOf } from "./command.ts";
+import { choiceOf, command, parseFlags, progress, wholeOf } from "./command.ts";
 import { emit, makeResult } from "./make-result.ts";
-import { defaultSizes, methodConfig, methods, openMethod, type Method } from "./method.ts";
+import { methodConfig, openMethod, type Method } from "./method.ts";
 import type { BenchResult, Figure, Formula } from "./result.ts";
+import { sizeFlags, sizesOf } from "./size-flags.ts";
 import { ratioOfMedians } from "./statistics.ts";
 
 /** PyTorch's allocator and kernels take some steps to settle, more so when compiled. */
@@ -30,15 +31,7 @@ const PART_WARMUP = 3;
 await command(async () => {
   const { values: flags } = parseFlags({
     options: {
-      method: { type: "string", default: defaultSizes.method },
-      arch: { type: "string", default: defaultSizes.arch },
-      depth: { type: "string" },
-      batch: { type: "string", default: String(defaultSizes.batch) },
-      locals: { type: "string", default: String(defaultSizes.locals) },
-      precision: { type: "string", default: defaultSizes.precision },
-      "out-dim": { type: "string", default: String(defaultSizes.outDim) },
-      "mask-ratio": { type: "string", default: String(defaultSizes.maskRatio) },
-      "drop-path": { type: "string", default: String(defaultSizes.dropPath) },
+      ...sizeFlags,
       /** Runs of each phase that count. */
       steps: { type: "string", default: "15" },
       warmup: { type: "string", default: String(LEAST_WARMUP) },
@@ -51,19 +44,7 @@ await command(async () => {
       out: { type: "string" },
     },
   });
-  const sizes = {
-    ...defaultSizes,
-    arch: flags.arch,
-    precision: flags.precision,
-    method: choiceOf("method", flags.method, methods),
-    depth: flags.depth === undefined ? undefined : wholeOf("depth", flags.depth, 1),
-    batch: wholeOf("batch", flags.batch, 1),
-    locals: wholeOf("locals", flags.locals, 0),
-    outDim: wholeOf("out-dim", flags["out-dim"], 1),
-    maskRatio: numberOf("mask-ratio", flags["mask-ratio"], 0),
-    dropPath: numberOf("drop-path", flags["drop-path"], 0),
-    device: "cpu",
-  };
+  const sizes = { ...sizesOf(flags), device: "cpu" };
   const steps = wholeOf("steps", flags.steps, 1);
   const warmup = wholeOf("warmup", flags.warmup, LEAST_WARMUP);
   const differences = new Differences(flags.precision);

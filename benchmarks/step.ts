@@ -10,11 +10,12 @@ import { basename } from "node:path";
 import { GraphEngine } from "../core/engine/graph-engine.ts";
 import { timeByHook, timeByOp, type TimeShare } from "../core/engine/timings.ts";
 import { deviceName } from "../core/run/provenance.ts";
-import { choiceOf, command, numberOf, parseFlags, progress, UsageError, wholeOf } from "./command.ts";
+import { choiceOf, command, parseFlags, progress, UsageError, wholeOf } from "./command.ts";
 import { methodFlops } from "./method-flops.ts";
-import { defaultSizes, methodConfig, methods, openMethod, type Method } from "./method.ts";
+import { defaultSizes, methodConfig, openMethod, type Method } from "./method.ts";
 import { emit, makeResult, ownCommand } from "./make-result.ts";
 import type { BenchResult, Formula } from "./result.ts";
+import { sizeFlags, sizesOf } from "./size-flags.ts";
 import { mergeSittings, runBench } from "./sittings.ts";
 import { timed, timeSteps, type StepTimes } from "./timing.ts";
 
@@ -24,17 +25,8 @@ const FIRST_STEP_TOLERANCE = 0.1;
 await command(async () => {
   const { values: flags } = parseFlags({
     options: {
-      method: { type: "string", default: defaultSizes.method },
-      arch: { type: "string", default: defaultSizes.arch },
-      /** Blocks of the backbone; the arch's own by default. */
-      depth: { type: "string" },
-      batch: { type: "string", default: String(defaultSizes.batch) },
-      locals: { type: "string", default: String(defaultSizes.locals) },
-      precision: { type: "string", default: defaultSizes.precision },
+      ...sizeFlags,
       device: { type: "string", default: defaultSizes.device },
-      "out-dim": { type: "string", default: String(defaultSizes.outDim) },
-      "mask-ratio": { type: "string", default: String(defaultSizes.maskRatio) },
-      "drop-path": { type: "string", default: String(defaultSizes.dropPath) },
       augment: { type: "boolean", default: defaultSizes.augment },
       /** Times this config's method, whatever the flags above say. */
       config: { type: "string" },
@@ -58,16 +50,7 @@ await command(async () => {
     warmup: wholeOf("warmup", flags.warmup, 1),
     progress,
   };
-  const sizes = {
-    ...flags,
-    method: choiceOf("method", flags.method, methods),
-    depth: flags.depth === undefined ? undefined : wholeOf("depth", flags.depth, 1),
-    batch: wholeOf("batch", flags.batch, 1),
-    locals: wholeOf("locals", flags.locals, 0),
-    outDim: wholeOf("out-dim", flags["out-dim"], 1),
-    maskRatio: numberOf("mask-ratio", flags["mask-ratio"], 0),
-    dropPath: numberOf("drop-path", flags["drop-path"], 0),
-  };
+  const sizes = { ...sizesOf(flags), device: flags.device, augment: flags.augment };
   progress("assembling");
   const [open, method] = await timed(() => openMethod(flags.config ?? methodConfig(sizes)));
   const times = await timeSteps(method, timing);
