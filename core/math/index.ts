@@ -5,7 +5,7 @@ export { attention, firstTokenAttention, type AttentionSegment } from "./attenti
 export { batchMoments, batchNorm, type BatchMoments, type ReduceMean } from "./batch-norm.ts";
 export { nextCenter, teacherProbabilities } from "./centering.ts";
 export { crossEntropy, softmaxCrossEntropy, temperedCrossEntropy, temperedSoftmax } from "./cross-entropy.ts";
-export { fused } from "./fused.ts";
+export { fused, type Tensors } from "./fused.ts";
 export { gelu } from "./gelu.ts";
 export { columnGram, gram } from "./gram.ts";
 export { layerNorm } from "./layer-norm.ts";
