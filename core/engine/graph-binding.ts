@@ -12,7 +12,7 @@ import { DataType, type HostArray, type NodeOutput } from "./c-api.ts";
 import { AFTER } from "./kernels.ts";
 import type { FloatNode } from "./finite-check.ts";
 import { Frame, FunctionBody, mustCompile, outputKey, type Demand, type TracedTensor } from "./frame.ts";
-import { Graph, groupInputs } from "./graph.ts";
+import { Graph, groupInputs, inNodeName } from "./graph.ts";
 import type { Binding, OpAttribute, TensorMetadata } from "./kernel-layer.ts";
 import { differentiated } from "./tape-scopes.ts";
 import type { TraceRecord } from "./trace-records.ts";
@@ -379,9 +379,6 @@ export class GraphBinding implements Binding {
 
 const isToFloat = (attributes: readonly OpAttribute[]): boolean =>
   attributes.some(({ name, value }) => name === "DstT" && value === DataType.FLOAT);
-
-/** What the name of a node or a function may have. */
-const inNodeName = (name: string): string => name.replace(/[^A-Za-z0-9_./-]/g, "_");
 
 const elements = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
 

@@ -2,7 +2,7 @@
 import { attr } from "./binding.ts";
 import { DataType, type NodeOutput, type Pointer } from "./c-api.ts";
 import type { Variable } from "./engine.ts";
-import type { Graph } from "./graph.ts";
+import { inNodeName, type Graph } from "./graph.ts";
 import type { FeedSlot } from "./session.ts";
 
 /** A variable's nodes in the graph. */
@@ -21,7 +21,7 @@ export function addVariable(
   index: number,
 ): GraphVariable {
   const float = attr.type("dtype", DataType.FLOAT);
-  const node = `variables/${index}/${name.replace(/[^A-Za-z0-9_./-]/g, "_")}`;
+  const node = `variables/${index}/${inNodeName(name)}`;
   const handle = graph.node({
     op: "VarHandleOp",
     name: node,

@@ -22,6 +22,9 @@ export interface NodeSpec {
   readonly attributes?: readonly OpAttribute[];
 }
 
+/** A name with nothing but what the name of a node or a function may have. */
+export const inNodeName = (name: string): string => name.replace(/[^A-Za-z0-9_./-]/g, "_");
+
 export class Graph {
   readonly api: CApi;
   readonly pointer: Pointer;
