@@ -9,7 +9,6 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
-import { deviceName } from "../core/run/provenance.ts";
 import { Differences } from "./baselines/agreement.ts";
 import { exportRun } from "./baselines/export-run.ts";
 import { requirePython } from "./baselines/python.ts";
@@ -18,7 +17,7 @@ import { RelataSide } from "./baselines/relata-side.ts";
 import { phases, type Phase, type Side } from "./baselines/side.ts";
 import { choiceOf, command, parseFlags, progress, wholeOf } from "./command.ts";
 import { emit, makeResult } from "./make-result.ts";
-import { methodConfig, openMethod, type Method } from "./method.ts";
+import { methodConfig, openMethod, stepSubject, type Method } from "./method.ts";
 import type { BenchResult, Figure, Formula } from "./result.ts";
 import { sizeFlags, sizesOf } from "./size-flags.ts";
 import { ratioOfMedians } from "./statistics.ts";
@@ -126,8 +125,7 @@ function compareResult(
   { ours, theirs, peakMemory }: Times,
   { largest }: Differences,
 ): BenchResult {
-  const { config, run, training, engine } = method.assembly;
-  const { embedDim, depth, patchSize, dropPathRate } = config.backbone;
+  const { engine } = method.assembly;
   const names = phases.map((phase) => [phase, `relata ${phase}Seconds`, `pytorch ${phase}Seconds`] as const);
   const seconds = names.flatMap(([, our, their]) =>
     [our, their].map((of) => [of, { unit: "s", of }] as const),
@@ -153,15 +151,7 @@ function compareResult(
   const result = makeResult({
     library: engine.description.library,
     subject: {
-      plugins: method.plugins.map(({ definition }) => definition.manifest.name).join("+"),
-      arch: `${config.backbone.arch} ${embedDim}x${depth}/${patchSize}`,
-      batch: run.batchSize,
-      views: training.declarations.views.map(({ count, size }) => `${count}x${size}`).join("+"),
-      maskedPatches: method.maskedPatches,
-      dropPath: dropPathRate,
-      precision: engine.description.precision,
-      device: deviceName(engine.description.device),
-      jit: engine.description.jit,
+      ...stepSubject(method),
       against: pytorch.name,
       style,
       threads: pytorch.threads,

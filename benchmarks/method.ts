@@ -8,8 +8,10 @@ import type { ViewBatch } from "../core/data/pipeline.ts";
 import type { Feeds } from "../core/engine/engine.ts";
 import { silentLogger } from "../core/logger.ts";
 import { Random } from "../core/random.ts";
+import { deviceName } from "../core/run/provenance.ts";
 import { assemble, type Assembly, type ResolvedPlugin } from "../core/trainer/assemble.ts";
 import { resolvePlugins } from "../registry/resolve.ts";
+import type { BenchResult } from "./result.ts";
 
 /** Each is the one before and something more. */
 export const methods = ["dino", "ibot", "sere"] as const;
@@ -84,6 +86,28 @@ export interface Method {
   readonly maskedPatches: number;
   /** What a step is fed with: pixels, crops, masks, dropped branches, schedules. */
   feeds(): Feeds;
+}
+
+export function pluginNames({ plugins }: Method): string[] {
+  return plugins.map(({ definition }) => definition.manifest.name);
+}
+
+/** What step a result is of: steps that differ in any of this are not compared. */
+export function stepSubject(method: Method): BenchResult["subject"] {
+  const { config, run, training, engine } = method.assembly;
+  const { arch, embedDim, depth, patchSize, dropPathRate } = config.backbone;
+  const { precision, device, jit } = engine.description;
+  return {
+    plugins: pluginNames(method).join("+"),
+    arch: `${arch} ${embedDim}x${depth}/${patchSize}`,
+    batch: run.batchSize,
+    views: training.declarations.views.map(({ count, size }) => `${count}x${size}`).join("+"),
+    maskedPatches: method.maskedPatches,
+    dropPath: dropPathRate,
+    precision,
+    device: deviceName(device),
+    jit,
+  };
 }
 
 /** Assembles a config, or that of a file. Its variables have no values yet. */

@@ -9,10 +9,9 @@
 import { basename } from "node:path";
 import { GraphEngine } from "../core/engine/graph-engine.ts";
 import { timeByHook, timeByOp, type TimeShare } from "../core/engine/timings.ts";
-import { deviceName } from "../core/run/provenance.ts";
 import { choiceOf, command, parseFlags, progress, UsageError, wholeOf } from "./command.ts";
 import { methodFlops } from "./method-flops.ts";
-import { defaultSizes, methodConfig, openMethod, type Method } from "./method.ts";
+import { defaultSizes, methodConfig, openMethod, pluginNames, stepSubject, type Method } from "./method.ts";
 import { emit, makeResult, ownCommand } from "./make-result.ts";
 import type { BenchResult, Formula } from "./result.ts";
 import { sizeFlags, sizesOf } from "./size-flags.ts";
@@ -81,9 +80,7 @@ function stepResult(
   open: number,
   flags: { config?: string; augment: boolean },
 ): BenchResult {
-  const { config, run, training, engine } = method.assembly;
-  const { embedDim, depth, patchSize, dropPathRate } = config.backbone;
-  const { description } = engine;
+  const { run, engine } = method.assembly;
   const flops = methodFlops(method.assembly, method.plugins, method.maskedPatches);
   const judged: Record<string, Formula> = {
     ...(flops === undefined
@@ -107,19 +104,11 @@ function stepResult(
     },
   };
   return makeResult({
-    library: description.library,
+    library: engine.description.library,
     subject: {
       ...(flags.config === undefined ? {} : { config: basename(flags.config) }),
-      plugins: pluginNames(method).join("+"),
-      arch: `${config.backbone.arch} ${embedDim}x${depth}/${patchSize}`,
-      batch: run.batchSize,
-      views: training.declarations.views.map(({ count, size }) => `${count}x${size}`).join("+"),
-      maskedPatches: method.maskedPatches,
-      dropPath: dropPathRate,
+      ...stepSubject(method),
       augment: flags.augment ? "on" : "off",
-      precision: description.precision,
-      device: deviceName(description.device),
-      jit: description.jit,
       ...(flops === undefined ? {} : { flops }),
     },
     samples: {
@@ -141,10 +130,6 @@ function stepResult(
       firstRunSeconds: { unit: "s", of: "firstRunSeconds" },
     },
   });
-}
-
-function pluginNames({ plugins }: Method): string[] {
-  return plugins.map(({ definition }) => definition.manifest.name);
 }
 
 function table(shares: readonly TimeShare[]): string {
