@@ -179,7 +179,7 @@ export async function trainTiny(run: TinyRun): Promise<{ summary: TrainSummary; 
 
 /** The newest checkpoint of a run, which must be whole. */
 export async function checkpointOf(base: string, name = "run"): Promise<Checkpoint> {
-  const store = new FolderCheckpoints(join(base, name, "checkpoints"), 1);
+  const store = new FolderCheckpoints(join(base, name, "checkpoints"), { keepLast: 1 });
   const checkpoint = await store.latest((error) => {
     throw error;
   });
