@@ -10,11 +10,12 @@ import type { Logger } from "../logger.ts";
 import type { RelationSample, ViewSample } from "../report/report-data.ts";
 import { CHECKPOINTS } from "../tokens.ts";
 import { assemble, type Assembly, type ResolvedPlugin } from "./assemble.ts";
-import { fitOf, valuesFor, type BestCheckpoint, type Checkpoint } from "./checkpoint.ts";
+import type { BestCheckpoint, Checkpoint } from "./checkpoint.ts";
 import { makeEvaluator, type RunEvaluator } from "./evaluate.ts";
 import { sampleViews } from "./preview.ts";
 import { RelationPictures } from "./relation-pictures.ts";
-import { learningDifferences, runSettings } from "./run-settings.ts";
+import { newestCheckpoint, resumedValues } from "./resume.ts";
+import { runSettings } from "./run-settings.ts";
 import { StepClock } from "./step-clock.ts";
 import { stepOutputs, type StepKind } from "./step.ts";
 import type { StepOutcome } from "./training.ts";
@@ -187,10 +188,14 @@ class TrainRun {
 
   /** Sets the variables, from a checkpoint or the seed, and gives the step to go on with. */
   private async begin(): Promise<number> {
-    const { training, config } = this.assembly;
-    const checkpoint = this.options.resume ? await this.newestCheckpoint() : undefined;
+    const { training, config, container } = this.assembly;
+    const { resume, folder, force } = this.options;
+    const orStart = resume === "auto";
+    const { logger } = this;
+    const checkpoint =
+      resume && (await newestCheckpoint(container.get(CHECKPOINTS), { folder, orStart, logger }));
     if (checkpoint) {
-      await training.initialize(this.valuesOf(checkpoint));
+      await training.initialize(resumedValues(checkpoint, this.assembly, this.plugins, { force, logger }));
       this.evaluator.untrained = checkpoint.notes["untrained"] as Record<string, number>;
       this.savedStep = checkpoint.step;
     } else {
@@ -201,47 +206,7 @@ class TrainRun {
     const { best } = config.checkpoint;
     const figures = Object.keys(this.evaluator.untrained);
     if (best !== undefined && !figures.includes(best)) throw errors.bestUnknown(best, figures);
-    return checkpoint?.step ?? 0;
-  }
-
-  /** Undefined where a run may start over. Throws CHECKPOINT_MISSING, or the newest one's CHECKPOINT_DAMAGED. */
-  private async newestCheckpoint(): Promise<Checkpoint | undefined> {
-    const { container } = this.assembly;
-    const { resume, folder } = this.options;
-    let damaged: Error | undefined;
-    const checkpoint = await container.get(CHECKPOINTS).latest((error) => {
-      damaged ??= error;
-      this.logger.warn(String(error));
-    });
-    if (!checkpoint && (damaged || resume !== "auto")) throw damaged ?? errors.checkpointMissing(folder);
-    return checkpoint;
-  }
-
-  /**
-   * Throws RESUME_DIFFERS where the run would learn otherwise than before, and CHECKPOINT_MISMATCH; with `force` what does
-   * not fit is told and starts from the seed.
-   */
-  private valuesOf(checkpoint: Checkpoint): ReadonlyMap<string, Float32Array> {
-    const { training, dataset, config } = this.assembly;
-    const { variables } = training.state;
-    const changed = learningDifferences(checkpoint.settings, config, this.plugins);
-    if (checkpoint.dataset !== dataset.fingerprint)
-      changed.push({ key: "the images", before: checkpoint.dataset, now: dataset.fingerprint });
-    if (!this.options.force) {
-      if (changed.length > 0) throw errors.resumeDiffers(changed);
-      return valuesFor(checkpoint, variables);
-    }
-    for (const { key, before, now } of changed)
-      this.logger.warn(`${key} changes from ${JSON.stringify(before)} to ${JSON.stringify(now)}`);
-    const { values, missing, unexpected, reshaped } = fitOf(checkpoint, variables);
-    const list = (what: string, names: readonly string[]) =>
-      names.length > 0 && this.logger.warn(`${what}: ${names.join(", ")}`);
-    list("new, from the seed", missing);
-    list("of another shape, from the seed", reshaped);
-    list("no longer there", unexpected);
-    if (values.size < variables.length)
-      this.logger.warn(`${values.size} of ${variables.length} variables are kept`);
-    return values;
+    return checkpoint ? checkpoint.step : 0;
   }
 
   /** Whether the end of an epoch may have been cut off after its checkpoint was saved. */

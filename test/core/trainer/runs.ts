@@ -168,7 +168,10 @@ export async function trainTiny(run: TinyRun): Promise<{ summary: TrainSummary; 
         observer?.step?.(report);
       },
       evaluation: (evaluation, progress) => told.evaluations.push({ evaluation, progress }),
-      checkpoint: (_, step) => told.checkpoints.push(step),
+      checkpoint: (path, step) => {
+        told.checkpoints.push(step);
+        observer?.checkpoint?.(path, step);
+      },
       warning: (message) => told.warnings.push(message),
       status: (message) => told.status.push(message),
       views: (samples) => (told.views = samples),
