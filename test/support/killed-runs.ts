@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { Random } from "../../core/random.ts";
 import { readMetrics } from "../../core/report/metrics-log.ts";
 import { checkpointOf, digests, type TinyConfig } from "../core/trainer/runs.ts";
-import type { ChildSpec } from "./killed-child.ts";
+import type { CallNumber, ChildSpec } from "./killed-child.ts";
 
 const script = fileURLToPath(new URL("killed-child.ts", import.meta.url));
 
@@ -20,7 +20,7 @@ interface End {
 
 /** When a process is killed: before a call on a checkpoint, or some time after it begins or after its nth step. */
 export type Kill =
-  { readonly call: number } | { readonly afterSteps: number; readonly ms: number } | { readonly ms: number };
+  CallNumber | { readonly afterSteps: number; readonly ms: number } | { readonly ms: number };
 
 /** Kills of every kind, drawn. */
 export function drawKill(random: Random): Kill {
@@ -31,7 +31,7 @@ export function drawKill(random: Random): Kill {
 }
 
 async function runProcess(base: string, name: string, config: TinyConfig, kill?: Kill): Promise<End> {
-  const spec: ChildSpec = { config, killAtCall: kill && "call" in kill ? kill.call : undefined };
+  const spec: ChildSpec = { config, killAt: kill && "call" in kill ? kill : undefined };
   const child = spawn(
     process.execPath,
     ["--import", "tsx", "--conditions=relata-source", script, base, join(base, name), JSON.stringify(spec)],
@@ -101,7 +101,9 @@ export async function holdKilledToWhole(
   assert.deepEqual(digests(got), digests(wanted));
   assert.deepEqual({ ...got, tensors: [] }, { ...wanted, tensors: [] });
   const losses = (run: string) =>
-    readMetrics(join(base, run, "metrics.jsonl")).map(({ step, loss, gradNorm }) => [step, loss, gradNorm]);
+    readMetrics(join(base, run, "metrics.jsonl"))
+      .filter(({ loss }) => loss !== undefined)
+      .map(({ step, loss, gradNorm }) => [step, loss, gradNorm]);
   assert.deepEqual(losses(`${name}-killed`), losses(`${name}-whole`));
   return told;
 }
