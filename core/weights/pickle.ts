@@ -7,6 +7,8 @@
  *   int -> number, or bigint beyond 2^53   None -> null   class, function -> GlobalName
  */
 
+import { PickleBytes } from "./pickle-bytes.ts";
+
 /** A class or function by its name. It is not looked up. */
 export class GlobalName {
   /** "torch._utils._rebuild_tensor_v2" */
@@ -39,8 +41,6 @@ export interface PickleRules {
 const MOST_OPERATIONS = 4_000_000;
 /** Objects other than numbers. */
 const MOST_OBJECTS = 500_000;
-/** Of an integer that does not fit 4 bytes. */
-const INTEGER_BYTES = 255;
 
 /** Throws SyntaxError or RangeError for anything but a pickle that torch.save could have written. */
 export function unpickle(bytes: Uint8Array, rules: PickleRules): unknown {
@@ -48,22 +48,21 @@ export function unpickle(bytes: Uint8Array, rules: PickleRules): unknown {
 }
 
 class Unpickler {
-  private readonly view: DataView;
+  private readonly input: PickleBytes;
   private readonly rules: PickleRules;
   private readonly memo = new Map<number, unknown>();
   private readonly stack: unknown[] = [];
   private readonly marks: number[] = [];
-  private at = 0;
   private objects = 0;
 
   constructor(bytes: Uint8Array, rules: PickleRules) {
-    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.input = new PickleBytes(bytes);
     this.rules = rules;
   }
 
   run(): unknown {
     for (let operations = 0; operations < MOST_OPERATIONS; operations++) {
-      const opcode = this.byte();
+      const opcode = this.input.byte();
       if (opcode === STOP) return this.pop();
       this.step(opcode);
     }
@@ -74,10 +73,10 @@ class Unpickler {
   private step(opcode: number): void {
     switch (opcode) {
       case 0x80: // PROTO
-        if (this.byte() > 5) throw new SyntaxError("the pickle's protocol is newer than 5");
+        if (this.input.byte() > 5) throw new SyntaxError("the pickle's protocol is newer than 5");
         return;
       case 0x95: // FRAME
-        return void this.take(8);
+        return void this.input.take(8);
       case 0x28: // ( MARK
         return void this.marks.push(this.stack.length);
       case 0x30: // 0 POP
@@ -89,18 +88,18 @@ class Unpickler {
       case 0x32: // 2 DUP
         return this.push(this.top());
       case 0x71: // q BINPUT
-        return this.put(this.byte());
+        return this.put(this.input.byte());
       case 0x72: // r LONG_BINPUT
-        return this.put(this.uint32());
+        return this.put(this.input.uint32());
       case 0x94: // MEMOIZE
         return this.put(this.memo.size);
       case 0x68: // h BINGET
-        return this.get(this.byte());
+        return this.get(this.input.byte());
       case 0x6a: // j LONG_BINGET
-        return this.get(this.uint32());
+        return this.get(this.input.uint32());
       default:
         if (!this.scalar(opcode) && !this.container(opcode) && !this.object(opcode)) {
-          const text = `0x${opcode.toString(16).padStart(2, "0")} at byte ${this.at - 1}`;
+          const text = `0x${opcode.toString(16).padStart(2, "0")} at byte ${this.input.position - 1}`;
           throw new SyntaxError(`the pickle has the operation ${text}, which torch.save does not write`);
         }
     }
@@ -116,34 +115,34 @@ class Unpickler {
       case 0x89: // NEWFALSE
         return this.gives(false);
       case 0x4a: // J BININT
-        return this.gives(this.view.getInt32(this.skip(4), true));
+        return this.gives(this.input.int32());
       case 0x4b: // K BININT1
-        return this.gives(this.byte());
+        return this.gives(this.input.byte());
       case 0x4d: // M BININT2
-        return this.gives(this.view.getUint16(this.skip(2), true));
+        return this.gives(this.input.uint16());
       case 0x8a: // LONG1
-        return this.gives(this.integer(this.byte()));
+        return this.gives(this.input.integer(this.input.byte()));
       case 0x8b: // LONG4
-        return this.gives(this.integer(this.uint32()));
+        return this.gives(this.input.integer(this.input.uint32()));
       case 0x47: // G BINFLOAT
-        return this.gives(this.view.getFloat64(this.skip(8)));
+        return this.gives(this.input.float64());
       case 0x58: // X BINUNICODE
-        return this.makes(this.text(this.uint32()));
+        return this.makes(this.input.text(this.input.uint32()));
       case 0x8c: // SHORT_BINUNICODE
-        return this.makes(this.text(this.byte()));
+        return this.makes(this.input.text(this.input.byte()));
       case 0x8d: // BINUNICODE8
-        return this.makes(this.text(this.uint64()));
+        return this.makes(this.input.text(this.input.uint64()));
       case 0x54: // T BINSTRING, of Python 2
-        return this.makes(this.text(this.uint32(), "latin1"));
+        return this.makes(this.input.text(this.input.uint32(), "latin1"));
       case 0x55: // U SHORT_BINSTRING, of Python 2
-        return this.makes(this.text(this.byte(), "latin1"));
+        return this.makes(this.input.text(this.input.byte(), "latin1"));
       case 0x42: // B BINBYTES
-        return this.makes(this.take(this.uint32()));
+        return this.makes(this.input.take(this.input.uint32()));
       case 0x43: // C SHORT_BINBYTES
-        return this.makes(this.take(this.byte()));
+        return this.makes(this.input.take(this.input.byte()));
       case 0x8e: // BINBYTES8
       case 0x96: // BYTEARRAY8
-        return this.makes(this.take(this.uint64()));
+        return this.makes(this.input.take(this.input.uint64()));
       default:
         return false;
     }
@@ -195,7 +194,7 @@ class Unpickler {
   private object(opcode: number): boolean {
     switch (opcode) {
       case 0x63: // c GLOBAL
-        return this.makes(new GlobalName(`${this.line()}.${this.line()}`));
+        return this.makes(new GlobalName(`${this.input.line()}.${this.input.line()}`));
       case 0x93: {
         // STACK_GLOBAL
         const [module, name] = this.popMany(2);
@@ -289,57 +288,6 @@ class Unpickler {
     if (mark === undefined) throw new SyntaxError("the pickle has no mark");
     return this.stack.splice(mark);
   }
-
-  private byte(): number {
-    return this.view.getUint8(this.skip(1));
-  }
-
-  private uint32(): number {
-    return this.view.getUint32(this.skip(4), true);
-  }
-
-  private uint64(): number {
-    return Number(this.view.getBigUint64(this.skip(8), true));
-  }
-
-  /** Two's complement, little-endian. */
-  private integer(length: number): number | bigint {
-    if (length > INTEGER_BYTES) throw new RangeError(`the pickle has an integer of ${length} bytes`);
-    const digits = Buffer.from(this.take(length)).reverse().toString("hex");
-    const value = BigInt.asIntN(8 * length, BigInt(`0x0${digits}`));
-    const number = Number(value);
-    return Number.isSafeInteger(number) ? number : value;
-  }
-
-  private text(length: number, encoding: "utf8" | "latin1" = "utf8"): string {
-    const { buffer, byteOffset, byteLength } = this.take(length);
-    return Buffer.from(buffer, byteOffset, byteLength).toString(encoding);
-  }
-
-  /** Up to the next newline. */
-  private line(): string {
-    const { at } = this;
-    while (this.byte() !== NEWLINE);
-    return new TextDecoder().decode(this.bytes(at, this.at - 1));
-  }
-
-  private take(length: number): Uint8Array {
-    const from = this.skip(length);
-    return this.bytes(from, from + length);
-  }
-
-  private bytes(from: number, to: number): Uint8Array {
-    return new Uint8Array(this.view.buffer, this.view.byteOffset + from, to - from);
-  }
-
-  /** Where the next `length` bytes begin. */
-  private skip(length: number): number {
-    const from = this.at;
-    if (!(from + length <= this.view.byteLength)) throw new RangeError("the pickle ends too early");
-    this.at += length;
-    return from;
-  }
 }
 
 const STOP = 0x2e;
-const NEWLINE = 0x0a;
