@@ -1,5 +1,6 @@
 /** The backbone that weights are of, by their shapes. */
 import { errors } from "../errors.ts";
+import { vitArchitectures } from "../vit/vit.ts";
 import type { AboutWeights } from "./about.ts";
 import type { StoredNetwork } from "./networks.ts";
 import { positionForm } from "./positions.ts";
@@ -90,4 +91,23 @@ function headsOf(path: string, embedDim: number): number {
   if (Number.isInteger(heads)) return heads;
   const problem = `how many heads it has does not show, and its width of ${embedDim} is no multiple of ${HEAD_DIM}`;
   throw errors.weightsMismatch(path, problem, "say it as backbone.numHeads");
+}
+
+/** What a config has to say for a backbone of these sizes: "backbone.arch=vit-small backbone.patchSize=8". */
+export function settingsOf(sizes: BackboneSizes): string {
+  const { embedDim, depth, numHeads, mlpRatio, patchSize, registerTokens, layerScale, qkvBias } = sizes;
+  const arch = Object.entries(vitArchitectures).find(
+    ([, known]) => known.embedDim === embedDim && known.depth === depth && known.numHeads === numHeads,
+  )?.[0];
+  const settings = {
+    ...(arch === undefined ? { arch: "vit", embedDim, depth, numHeads } : { arch }),
+    patchSize,
+    ...(mlpRatio === 4 ? {} : { mlpRatio }),
+    ...(registerTokens === 0 ? {} : { registerTokens }),
+    ...(layerScale === undefined ? {} : { layerScale }),
+    ...(qkvBias ? {} : { qkvBias }),
+  };
+  return Object.entries(settings)
+    .map(([key, value]) => `backbone.${key}=${value}`)
+    .join(" ");
 }
