@@ -1,13 +1,7 @@
 /** Weights that a run starts from in the place of random ones: of each network, what a file has of it. */
 import { errors } from "../errors.ts";
 import { inferBackbone, settingsOf } from "../weights/infer-backbone.ts";
-import {
-  listed,
-  matchWeights,
-  shapesText,
-  type MatchedWeights,
-  type WeightsMatch,
-} from "../weights/match.ts";
+import { listed, matchWeights, shapesText, type WeightsMatch } from "../weights/match.ts";
 import type { StoredNetwork, StoredRole } from "../weights/networks.ts";
 import { networkFor, openWeights, type Weights } from "../weights/open.ts";
 import { STUDENT, TEACHER } from "./declarations.ts";
