@@ -23,7 +23,6 @@ describe("positions of a file", () => {
     assert.deepEqual(positionForm(201, 4), { front: 5, side: 14 });
     for (const [rows, registers] of [
       [198, 0],
-      [1, 0],
       [0, 0],
       [200, 2],
     ] as const)
