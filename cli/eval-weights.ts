@@ -37,7 +37,7 @@ export async function evalWeights(
     terminal.line(theme.heading(network.name));
     terminal.line(
       theme.quiet(
-        `  ${keptText(network.match)}: ${depth} blocks ${embedDim} wide with ${numHeads} heads, patches of ${patchSize} px, images of ${network.size} px`,
+        `  ${keptText(network.match.kept.length, network.match)}: ${depth} blocks ${embedDim} wide with ${numHeads} heads, patches of ${patchSize} px, images of ${network.size} px`,
       ),
     );
     for (const line of leftLines(network.match)) terminal.line(line);

@@ -1,35 +1,39 @@
 /** What became of the tensors of a file of weights, in a few lines. */
-import { basename } from "node:path";
 import type { WeightsOrigin } from "../core/trainer/initial-weights.ts";
-import { listed, shapesText, type WeightsMatch } from "../core/weights/match.ts";
+import { listed, shapesText, skippedText, type WeightsMatch } from "../core/weights/match.ts";
 import { theme } from "./theme.ts";
 
 /** Of a run's start: networks of which the same is to be said share their lines. */
-export function originLines({ path, networks }: WeightsOrigin): string[] {
+export function originLines({ label, networks, skipped }: WeightsOrigin): string[] {
   const groups = new Map<string, { readonly names: string[]; readonly lines: readonly string[] }>();
   for (const origin of networks) {
     const from = origin.from === "network" ? "" : `the ${origin.from} of `;
-    const lines = [`from ${from}${basename(path)}: ${keptText(origin)}`, ...leftLines(origin)];
+    const lines = [`from ${from}${label}: ${keptText(origin.kept, origin)}`, ...leftLines(origin)];
     const group = groups.get(lines.join("\n")) ?? { names: [], lines };
     group.names.push(origin.network);
     groups.set(lines.join("\n"), group);
   }
-  return [...groups.values()].flatMap(({ names, lines: [first, ...more] }) => [
+  const lines = [...groups.values()].flatMap(({ names, lines: [first, ...more] }) => [
     `${names.join(" and ")} ${first}`,
     ...more,
   ]);
+  return [...lines, ...listed("of types that are not read", skipped.map(skippedText)).map(theme.warning)];
 }
 
 /** "152 weights; the position embedding resized from 14 x 14 to 6 x 6 patches" */
-export function keptText({ kept, resized }: WeightsMatch): string {
+export function keptText(kept: number, { resized }: Pick<WeightsMatch, "resized">): string {
   const grids = resized.map(
     ({ from, to }) => `; the position embedding resized from ${from} x ${from} to ${to} x ${to} patches`,
   );
-  return `${kept.length + resized.length} weights${grids.join("")}`;
+  return `${kept + resized.length} weights${grids.join("")}`;
 }
 
 /** What did not fit; nothing is left out silently. */
-export function leftLines({ missing, ofAnotherShape, unexpected }: WeightsMatch): string[] {
+export function leftLines({
+  missing,
+  ofAnotherShape,
+  unexpected,
+}: Omit<WeightsMatch, "kept" | "resized">): string[] {
   return [
     ...listed("missing, so they stay as they were", missing).map((line) => theme.warning(`  ${line}`)),
     ...listed("of another shape, so they stay as they were", ofAnotherShape.map(shapesText)).map((line) =>

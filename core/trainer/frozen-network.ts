@@ -1,5 +1,4 @@
 /** A network from a file of weights, which gives features and is not trained: no config, no plugins. */
-import { basename } from "node:path";
 import { check, throwProblems } from "../config/problems.ts";
 import { runSchema, type ResolvedConfig, type RunConfig } from "../config/schema.ts";
 import { createEngine } from "../engine/create-engine.ts";
@@ -58,7 +57,7 @@ export interface FrozenNetwork extends FeatureNetwork {
  */
 export async function openFrozenNetwork(options: FrozenNetworkOptions): Promise<FrozenNetwork> {
   const weights = await openWeights(options.weights);
-  const { path, about } = weights;
+  const { path, label, about } = weights;
   const stored = networkFor(weights, options.network ?? "teacher");
   const numHeads = options.backbone?.numHeads ?? about.numHeads;
   const { channels, backbone: inferred } = inferBackbone(path, stored, { ...about, numHeads });
@@ -75,13 +74,13 @@ export async function openFrozenNetwork(options: FrozenNetworkOptions): Promise<
   const backbone = new VisionTransformer({ ...config, imageSize: size, channels });
   const wanted = backbone.parameters().map(({ name, shape }) => ({ name: `backbone.${name}`, shape }));
   const matched = matchWeights(wanted, stored);
-  requireWholeBackbone(path, stored, matched.match);
+  requireWholeBackbone(weights, stored, matched.match);
 
   const engine = await createEngine({ ...options.train, library: (gpu) => ensureLibrary({ gpu }) });
   try {
     const variables = new Map(wanted.map(({ name, shape }) => [name, engine.variable(name, shape)]));
     const network: FrozenNetwork = {
-      name: stored.role === "network" ? basename(path) : `${stored.role} of ${basename(path)}`,
+      name: stored.role === "network" ? label : `${stored.role} of ${label}`,
       backbone,
       engine,
       channels: data.value!.channels,

@@ -3,6 +3,7 @@ import { errors } from "../errors.ts";
 import { inferBackbone, settingsOf } from "../weights/infer-backbone.ts";
 import { listed, matchWeights, shapesText, type WeightsMatch } from "../weights/match.ts";
 import type { StoredNetwork, StoredRole } from "../weights/networks.ts";
+import type { SkippedTensor } from "../weights/stored-tensor.ts";
 import { networkFor, openWeights, type Weights } from "../weights/open.ts";
 import { STUDENT, TEACHER } from "./declarations.ts";
 import type { Network } from "../contexts.ts";
@@ -12,12 +13,17 @@ import type { Training } from "./training.ts";
 export interface WeightsOrigin {
   /** The file. */
   readonly path: string;
+  readonly label: string;
   readonly networks: readonly NetworkOrigin[];
+  /** Tensors of types that are not read. */
+  readonly skipped: readonly SkippedTensor[];
 }
 
 /** Of one network of the run. */
-export interface NetworkOrigin extends WeightsMatch {
+export interface NetworkOrigin extends Omit<WeightsMatch, "kept"> {
   readonly network: string;
+  /** How many of its weights are the file's, without those that were resized. */
+  readonly kept: number;
   /** The file's network; a teacher alone starts both, and so does a student. */
   readonly from: StoredRole;
 }
@@ -52,10 +58,13 @@ export async function openInitialWeights(named: string, training: Training): Pro
   return {
     origin: {
       path: weights.path,
+      label: weights.label,
+      skipped: weights.skipped,
       networks: matched.map(({ network, stored, match }) => ({
         network: network.name,
         from: stored.role,
         ...match,
+        kept: match.kept.length,
       })),
     },
     async load() {
@@ -73,10 +82,11 @@ function roleOf({ name, from }: Network): typeof STUDENT | typeof TEACHER {
 
 function requireSomeBackbone({ path, about }: Weights, stored: StoredNetwork, match: WeightsMatch): void {
   const { kept, resized, missing, ofAnotherShape } = match;
-  if ([...kept, ...resized.map(({ name }) => name)].some((name) => name.startsWith("backbone."))) return;
+  const inBackbone = (name: string) => name.startsWith("backbone.");
+  if ([...kept, ...resized.map(({ name }) => name)].some(inBackbone)) return;
   const problem = [
-    ...listed("of another shape", ofAnotherShape.map(shapesText)),
-    ...listed("missing", missing),
+    ...listed("of another shape", ofAnotherShape.filter(({ name }) => inBackbone(name)).map(shapesText)),
+    ...listed("missing", missing.filter(inBackbone)),
   ];
   const { backbone } = inferBackbone(path, stored, about);
   throw errors.weightsMismatch(

@@ -3,7 +3,7 @@ import { readFile, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { errors } from "../errors.ts";
 import { aboutWeights, type AboutWeights } from "./about.ts";
-import { findWeights, folderAbout } from "./find.ts";
+import { findWeights, folderAbout, labelOf } from "./find.ts";
 import { networksOf, type StoredNetwork } from "./networks.ts";
 import { openPyTorch } from "./pytorch.ts";
 import { openSafetensors } from "./safetensors.ts";
@@ -13,6 +13,8 @@ import { readBytes, readingWeights, type SkippedTensor, type StoredTensors } fro
 export interface Weights {
   /** The file. */
   readonly path: string;
+  /** How it is told to people. */
+  readonly label: string;
   /** At most one of each role, at least one. */
   readonly networks: readonly StoredNetwork[];
   readonly skipped: readonly SkippedTensor[];
@@ -34,7 +36,7 @@ export async function openWeights(named: string): Promise<Weights> {
     const problem = `holds no vision transformer: it has no patch_embed.proj.weight${some.length > 0 ? `, but ${some.join(", ")} …` : ""}`;
     throw errors.weightsFormat(path, problem, "name a file with timm's or DINO's names of a ViT, or a run");
   }
-  return { path, networks, skipped, about: aboutWeights(folderAbout(path)) };
+  return { path, label: labelOf(path), networks, skipped, about: aboutWeights(folderAbout(path)) };
 }
 
 /** The network of that role; of a file that does not have it, the one that stands for it. */
