@@ -16,6 +16,8 @@ export interface TrainCommandOptions extends ConfigOptions {
   readonly resume?: string | true;
   readonly force?: boolean;
   readonly out?: string;
+  /** A file of weights, or a run. */
+  readonly init?: string;
 }
 
 export function trainCommand(context: CliContext): Command {
@@ -50,6 +52,7 @@ export function withConfigOptions(command: Command): Command {
 export function withTrainOptions(command: Command): Command {
   return withConfigOptions(command)
     .option("--dry-run", "one step, one evaluation and one checkpoint, and keep nothing")
+    .option("--init <weights>", "begin with these weights: a .safetensors or .pth file, or a run")
     .option("--out <folder>", "the run's folder (default: a new one in runs)");
 }
 
@@ -60,7 +63,7 @@ export async function runTrain(
 ): Promise<void> {
   const { terminal } = context;
   const { RunFolder } = await import("../../core/run/folder.ts");
-  const { out, dryRun, resume, force } = options;
+  const { out, dryRun, resume, force, init } = options;
   const auto = resume === "auto";
   if (resume !== undefined && (dryRun === true || (out !== undefined && !auto)))
     throw errors.usage("a run that goes on has its folder and its plan", "leave out --out and --dry-run");
@@ -82,6 +85,7 @@ export async function runTrain(
       out,
       resume: auto ? "auto" : run,
       force,
+      init,
       dryRun,
       signal,
       observer: new TrainView(terminal),

@@ -16,6 +16,8 @@ export interface RunOptions {
   readonly resume?: RunFolder | "auto";
   /** Go on with what fits where the config, the images or the plugins have changed. */
   readonly force?: boolean;
+  /** Weights to begin with: a safetensors or PyTorch file, a folder with one, a run, or a checkpoint of one. */
+  readonly init?: string;
   /** One step, one evaluation and one checkpoint; the folder is removed again unless `out` names it. */
   readonly dryRun?: boolean;
   /** Finishes the step, saves and returns. */
@@ -34,7 +36,7 @@ export interface RunSummary extends TrainSummary {
 /**
  * Trains in a run folder and writes all that goes into it.
  *
- * @throws RUN_FOLDER_EXISTS, RUN_FOLDER_NOT_WRITABLE, RUN_DISK_FULL, RUN_BUSY, and what `train` throws. A run that
+ * @throws USAGE for `init` of a run that goes on, RUN_FOLDER_EXISTS, RUN_FOLDER_NOT_WRITABLE, RUN_DISK_FULL, RUN_BUSY, and what `train` throws. A run that
  *   fails after its first step keeps its folder, with the status "failed".
  */
 export async function runTraining(
@@ -42,9 +44,14 @@ export async function runTraining(
   plugins: readonly ResolvedPlugin[],
   options: RunOptions,
 ): Promise<RunSummary> {
-  const { baseDir, out, dryRun = false, force, signal, observer = {}, command = "train()" } = options;
+  const { baseDir, out, dryRun = false, force, init, signal, observer = {}, command = "train()" } = options;
   const title = config.name ?? methodName(plugins);
   const resume = options.resume === "auto" ? runIn(out) : options.resume;
+  if (resume && options.resume !== "auto" && init !== undefined)
+    throw errors.usage(
+      "a run that goes on has its weights",
+      "leave out the weights to begin with, or start a new run",
+    );
   const folder = resume ?? RunFolder.create({ name: dryRun ? `${title}-dry-run` : title, out });
   const unlock = lockRun(folder);
   const written = writtenConfig(config, plugins);
@@ -64,6 +71,7 @@ export async function runTraining(
       folder: folder.path,
       resume: options.resume === "auto" ? "auto" : resume !== undefined,
       force,
+      init,
       dryRun,
       signal,
       observer: inTurn(recorder, observer),

@@ -12,6 +12,7 @@ import { CHECKPOINTS } from "../tokens.ts";
 import { assemble, type Assembly, type ResolvedPlugin } from "./assemble.ts";
 import type { BestCheckpoint, Checkpoint } from "./checkpoint.ts";
 import { makeEvaluator, type RunEvaluator } from "./evaluate.ts";
+import { openInitialWeights, type WeightsOrigin } from "./initial-weights.ts";
 import { sampleViews } from "./preview.ts";
 import { RelationPictures } from "./relation-pictures.ts";
 import { newestCheckpoint, resumedValues } from "./resume.ts";
@@ -36,6 +37,8 @@ export interface TrainingStart {
   readonly parameters: number;
   readonly plugins: readonly string[];
   readonly images: number;
+  /** What the run begins with; absent where that is random, and where a run goes on. */
+  readonly init?: WeightsOrigin;
 }
 
 export interface StepReport extends StepResult {
@@ -72,6 +75,8 @@ export interface TrainOptions {
   readonly resume?: boolean | "auto";
   /** Go on with what fits where the config, the images or the plugins have changed. */
   readonly force?: boolean;
+  /** Weights to begin with, where the run does not go on: a file, a folder of a model, a run, a checkpoint of one. */
+  readonly init?: string;
   /** One step, one evaluation, one checkpoint. */
   readonly dryRun?: boolean;
   /** Finishes the step, saves and returns. */
@@ -132,6 +137,7 @@ class TrainRun {
   private evaluator!: RunEvaluator;
   private evaluations: readonly EvalResult[] = [];
   private savedStep = -1;
+  private origin: WeightsOrigin | undefined;
 
   constructor(
     assembly: Assembly,
@@ -189,7 +195,7 @@ class TrainRun {
   /** Sets the variables, from a checkpoint or the seed, and gives the step to go on with. */
   private async begin(): Promise<number> {
     const { training, config, container } = this.assembly;
-    const { resume, folder, force } = this.options;
+    const { resume, folder, force, init } = this.options;
     const orStart = resume === "auto";
     const { logger } = this;
     const checkpoint =
@@ -199,9 +205,12 @@ class TrainRun {
       this.evaluator.untrained = checkpoint.notes["untrained"] as Record<string, number>;
       this.savedStep = checkpoint.step;
     } else {
+      const weights = init === undefined ? undefined : await openInitialWeights(init, training);
       await training.initialize();
       this.observer.status?.("evaluating the untrained backbone");
       await this.evaluator.measureUntrained();
+      await weights?.load();
+      this.origin = weights?.origin;
     }
     const { best } = config.checkpoint;
     const figures = Object.keys(this.evaluator.untrained);
@@ -230,6 +239,7 @@ class TrainRun {
       parameters: training.state.parameterCount(),
       plugins: this.plugins.map(({ definition }) => definition.manifest.name),
       images: dataset.size,
+      ...(this.origin && { init: this.origin }),
     });
   }
 
