@@ -415,6 +415,23 @@ export const errors = {
       };
     },
   ),
+  // --- files of weights ----------------------------------------------------------------------------------
+  weightsMissing: coded("WEIGHTS_MISSING", (path: string, problem: string, files: readonly string[]) => ({
+    message: `${problem} at ${path}${files.length > 0 ? `: ${files.join(", ")}` : ""}`,
+    fix: "name a .safetensors or .pth file, a folder with one, or a run",
+  })),
+  weightsFormat: coded("WEIGHTS_FORMAT", (path: string, problem: string, fix: string) => ({
+    message: `${path} ${problem}`,
+    fix,
+  })),
+  weightsDamaged: coded("WEIGHTS_DAMAGED", (path: string, cause: unknown) => ({
+    message: `the weights ${path} are damaged: ${cause instanceof Error ? cause.message : String(cause)}`,
+    fix: "copy or download the file again",
+  })),
+  weightsMismatch: coded("WEIGHTS_MISMATCH", (path: string, problem: string, fix: string) => ({
+    message: `the weights ${path} do not fit the backbone: ${problem}`,
+    fix,
+  })),
   // --- engine --------------------------------------------------------------------------------------------
   libraryNotLoaded: coded("LIBRARY_NOT_LOADED", (file: string, cause: unknown) => ({
     message: `libtensorflow could not be loaded from ${file}: ${cause instanceof Error ? cause.message : String(cause)}`,
