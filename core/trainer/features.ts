@@ -75,9 +75,8 @@ export class FeatureExtractor implements Extractor {
       Float32Array,
       Float32Array,
     ];
-    const program = await this.program(`${PROBE} ${blocks} ${meanPatch}`, () =>
-      this.traceReadouts({ blocks, meanPatch }),
-    );
+    const name = `${PROBE}/${blocks}${meanPatch ? "/mean" : ""}`;
+    const program = await this.program(name, () => this.traceReadouts({ blocks, meanPatch }));
     for await (const { first, count, outputs } of this.run(program, images)) {
       pooled.set((outputs[POOLED] as Float32Array).subarray(0, count * dim), first * dim);
       read.set((outputs[PROBE] as Float32Array).subarray(0, count * width), first * width);
