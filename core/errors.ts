@@ -510,6 +510,14 @@ export const errors = {
     message: `${protocol}: ${problem}`,
     fix,
   })),
+  evalUnlabelled: coded("EVAL_UNLABELLED", (protocols: readonly string[], dataset: string) => ({
+    message: `${protocols.join(", ")}: the images of ${dataset} have no classes`,
+    fix: "put the images of each class into a folder of its own, name such a folder with --data, or evaluate by knn",
+  })),
+  splitClasses: coded("SPLIT_CLASSES", (path: string, problem: string) => ({
+    message: `evaluation.test: ${path}: ${problem}`,
+    fix: "give the test images the class folders of the training images, or leave evaluation.test out to test on a share of each class",
+  })),
   metricsOrder: coded("METRICS_ORDER", (file: string, step: number, last: number) => ({
     message: `step ${step} is logged after step ${last} in ${file}`,
     fix: "log in the order of the steps; to go back, open the log with the step that is resumed from",

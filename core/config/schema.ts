@@ -4,6 +4,7 @@
  */
 import { availableParallelism } from "node:os";
 import { z } from "zod";
+import { LINEAR_LRS, PROTOCOLS } from "../eval/protocols.ts";
 import { vitArchitectures } from "../vit/vit.ts";
 import { pluginEntry } from "./plugin-entry.ts";
 
@@ -232,11 +233,70 @@ export const runSchema = z.strictObject({
     .prefault({}),
   evaluation: z
     .strictObject({
+      protocols: z
+        .array(z.enum(PROTOCOLS))
+        .default(["knn"])
+        .describe("what a run is evaluated by; `relata eval` names its own"),
       knn: z
         .strictObject({
           everyEpochs: orZero.default(0).describe("0 evaluates at the end only"),
           k: count.default(20).describe("neighbours that vote"),
           temperature: positive.default(0.07).describe("of the votes' weights exp(similarity / temperature)"),
+        })
+        .prefault({}),
+      linear: z
+        .strictObject({
+          epochs: count.default(100),
+          batchSize: count.default(256),
+          lrs: z
+            .array(positive)
+            .min(1)
+            .default([...LINEAR_LRS])
+            .describe("learning rates, all trained side by side, per 256 images: scaled by batchSize / 256"),
+          blocks: count
+            .optional()
+            .describe("last blocks whose class tokens are read: 4 up to a width of 384, else 1, by default"),
+          meanPatch: z
+            .boolean()
+            .optional()
+            .describe("read the mean patch token too; by default beyond a width of 384"),
+          mirrored: z.boolean().default(true).describe("train on mirror images too"),
+          choose: z
+            .enum(["held-out", "test"])
+            .default("held-out")
+            .describe(
+              "what the learning rate is chosen on: held-out training images, or the test images, as published",
+            ),
+          heldOut: z
+            .number()
+            .gt(0)
+            .lt(1)
+            .default(0.1)
+            .describe("share of each class of the training images that is held out"),
+        })
+        .prefault({}),
+      logistic: z
+        .strictObject({
+          c: positive.default(1).describe("inverse of the weights' penalty, as scikit-learn's C"),
+          standardise: z.boolean().default(true).describe("give every feature mean 0 and deviation 1"),
+        })
+        .prefault({}),
+      fewShot: z
+        .strictObject({
+          ways: z.int().min(2).default(5).describe("classes of an episode, at most"),
+          shots: z.array(count).default([1, 5]).describe("labelled images of each, episodes for each number"),
+          queries: count.default(15).describe("test images of each class of an episode, at most"),
+          episodes: z.int().min(2).default(1000),
+          perClass: z
+            .array(z.union([count, z.number().gt(0).lt(1)]))
+            .default([1, 5, 0.1])
+            .describe("labelled images of every class for low-shot logistic regression; below 1 their share"),
+          draws: count.default(3).describe("times that these are drawn"),
+        })
+        .prefault({}),
+      cluster: z
+        .strictObject({
+          restarts: count.default(10).describe("starts of k-means, the best of which counts"),
         })
         .prefault({}),
       viewRetrieval: z
@@ -259,6 +319,19 @@ export const runSchema = z.strictObject({
         .prefault({})
         .describe("foreground from patch features, where there are masks; emoji have their alpha"),
       limit: count.optional().describe("evaluate on at most this many images"),
+      test: z
+        .string()
+        .min(1)
+        .optional()
+        .describe(
+          "a folder of images in the same class folders, from the config's folder: what is learned from labels is tested on them",
+        ),
+      testShare: z
+        .number()
+        .gt(0)
+        .lt(1)
+        .default(0.2)
+        .describe("without such a folder, the share of each class that is tested on, and not learned from"),
     })
     .prefault({}),
   report: z
