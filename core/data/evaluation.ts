@@ -34,7 +34,8 @@ export interface EvaluationBatch {
   readonly skipped: readonly { readonly index: number; readonly error: RelataError }[];
 }
 
-const IMAGENET_RATIO = 256 / 224;
+/** Shorter side of the resized image over that of the crop. */
+export const IMAGENET_RATIO = 256 / 224;
 const SMALL_SIDE = 128;
 
 /**

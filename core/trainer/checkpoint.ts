@@ -44,6 +44,9 @@ interface Manifest extends CheckpointInfo {
   readonly sha256: string;
 }
 
+/** Of a checkpoint's files, without their endings. */
+export const checkpointName = (step: number): string => `step-${String(step).padStart(8, "0")}`;
+
 export class FolderCheckpoints implements CheckpointStore {
   private readonly folder: string;
   private readonly keepLast: number;
@@ -54,7 +57,7 @@ export class FolderCheckpoints implements CheckpointStore {
   }
 
   async save({ tensors, ...info }: Checkpoint): Promise<string> {
-    const name = `step-${String(info.step).padStart(8, "0")}`;
+    const name = checkpointName(info.step);
     const path = join(this.folder, name);
     try {
       await mkdir(this.folder, { recursive: true });
@@ -82,6 +85,11 @@ export class FolderCheckpoints implements CheckpointStore {
       }
     }
     return undefined;
+  }
+
+  /** Of the whole checkpoints, ascending. */
+  async steps(): Promise<number[]> {
+    return (await this.names()).map((name) => Number(name.slice("step-".length)));
   }
 
   /** Whole checkpoints by name, oldest first. */

@@ -1,0 +1,100 @@
+/** A run's backbone as files that PyTorch Image Models (timm) loads as they are. */
+import { mkdir } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { parseConfig } from "../config/parse.ts";
+import type { ResolvedConfig } from "../config/schema.ts";
+import { IMAGENET_RATIO } from "../data/evaluation.ts";
+import { errors } from "../errors.ts";
+import type { Logger } from "../logger.ts";
+import { silentLogger } from "../logger.ts";
+import type { Checkpoint } from "../trainer/checkpoint.ts";
+import { STUDENT, TEACHER } from "../trainer/declarations.ts";
+import { writeSafetensors, type NamedTensor } from "../trainer/safetensors.ts";
+import { toTimm } from "../weights/to-timm.ts";
+import { writeJsonAtomic } from "./atomic-file.ts";
+import { findCheckpoint } from "./find-checkpoint.ts";
+import type { RunFolder } from "./folder.ts";
+import { makeOutputs } from "./output.ts";
+import { relataVersion } from "./provenance.ts";
+
+export interface ExportOptions {
+  /** The folder to make (default: `export-NETWORK-STEP` in the run's). */
+  readonly out?: string;
+  /** Whose weights (default: the teacher's where there is one). */
+  readonly network?: string;
+  /** A step, or a checkpoint's path (default: the newest whole one). */
+  readonly checkpoint?: number | string;
+  readonly logger?: Logger;
+}
+
+/** What was exported. */
+export interface ExportSummary {
+  readonly folder: string;
+  /** timm's name for the model whose sizes `config.json` changes. */
+  readonly architecture: string;
+  readonly network: string;
+  /** Updates done when it was saved. */
+  readonly step: number;
+  /** Weights. */
+  readonly parameters: number;
+}
+
+/**
+ * Writes `model.safetensors` and `config.json`: `timm.create_model("local-dir:FOLDER", pretrained=True)` gives the
+ * backbone. Needs no libtensorflow.
+ *
+ * @throws CHECKPOINT_MISSING, CHECKPOINT_STEP, CHECKPOINT_DAMAGED, CHECKPOINT_NETWORK, EXPORT_BACKBONE, OUTPUT_EXISTS,
+ *   OUTPUT_WRITE, and what reading the run's config throws
+ */
+export async function exportRun(run: RunFolder, options: ExportOptions = {}): Promise<ExportSummary> {
+  const config = parseConfig(run.readConfig(), run.readRun()?.baseDir ?? process.cwd());
+  const checkpoint = await findCheckpoint(run, options.checkpoint, options.logger ?? silentLogger);
+  const { network, weights } = backboneOf(checkpoint, options.network);
+  const model = toTimm(weights, { ...config.backbone, channels: config.data.channels }, inputOf(config));
+  const { step } = checkpoint;
+  const folder = resolve(options.out ?? join(run.path, `export-${network}-${step}`));
+  const metadata = {
+    format: "pt",
+    producer: `relata ${relataVersion()}`,
+    run: run.name,
+    network,
+    step: String(step),
+    plugins: checkpoint.plugins.join(" "),
+  };
+  await makeOutputs([folder], async ([part]) => {
+    await mkdir(part!);
+    await writeSafetensors(join(part!, "model.safetensors"), model.tensors, metadata);
+    writeJsonAtomic(join(part!, "config.json"), model.config);
+  });
+  const parameters = model.tensors.reduce((sum, { values }) => sum + values.length, 0);
+  return { folder, architecture: model.config.architecture, network, step, parameters };
+}
+
+/**
+ * The backbone of a checkpoint's network, by the backbone's own names.
+ *
+ * @param wanted by default the teacher, or the student where there is none
+ */
+export function backboneOf(
+  { tensors }: Checkpoint,
+  wanted: string | undefined,
+): { network: string; weights: ReadonlyMap<string, NamedTensor> } {
+  const byNetwork = new Map<string, Map<string, NamedTensor>>();
+  for (const tensor of tensors) {
+    const [, network, name] = /^([^/.]+)\/backbone\.(.+)$/.exec(tensor.name) ?? [];
+    if (network === undefined || name === undefined) continue;
+    const weights = byNetwork.get(network) ?? new Map<string, NamedTensor>();
+    byNetwork.set(network, weights.set(name, { ...tensor, name }));
+  }
+  const network = wanted ?? (byNetwork.has(TEACHER) ? TEACHER : STUDENT);
+  const weights = byNetwork.get(network);
+  if (!weights) throw errors.checkpointNetwork(network, [...byNetwork.keys()]);
+  return { network, weights };
+}
+
+/** What evaluations do to images, in timm's words. */
+function inputOf({ data }: ResolvedConfig) {
+  // Small square drawings fill their image: see `CenteredOptions.resizeRatio`.
+  const cropPct = data.dataset === "emoji" ? 1 : 1 / IMAGENET_RATIO;
+  return { mean: data.mean, std: data.std, cropPct };
+}

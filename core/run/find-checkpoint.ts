@@ -1,0 +1,34 @@
+/** Which state of a run is meant. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { errors } from "../errors.ts";
+import type { Logger } from "../logger.ts";
+import { checkpointName, FolderCheckpoints, readCheckpoint, type Checkpoint } from "../trainer/checkpoint.ts";
+import type { RunFolder } from "./folder.ts";
+
+/**
+ * A run's checkpoint: by its step, by the path of its .json or .safetensors file, or the newest whole one.
+ *
+ * @throws CHECKPOINT_MISSING, CHECKPOINT_STEP, CHECKPOINT_DAMAGED
+ */
+export async function findCheckpoint(
+  run: RunFolder,
+  wanted: number | string | undefined,
+  { warn }: Pick<Logger, "warn">,
+): Promise<Checkpoint> {
+  const store = new FolderCheckpoints(run.checkpoints, Infinity);
+  if (wanted === undefined) {
+    const newest = await store.latest((error) => warn(String(error)));
+    if (!newest) throw errors.checkpointMissing(run.path);
+    return newest;
+  }
+  if (typeof wanted === "string" && !/^\d+$/.test(wanted)) {
+    const path = wanted.replace(/\.safetensors$/, ".json");
+    if (!existsSync(path)) throw errors.checkpointMissing(path);
+    return readCheckpoint(path);
+  }
+  const step = Number(wanted);
+  const path = join(run.checkpoints, `${checkpointName(step)}.json`);
+  if (!existsSync(path)) throw errors.checkpointStep(run.path, step, await store.steps());
+  return readCheckpoint(path);
+}
