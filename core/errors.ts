@@ -436,6 +436,10 @@ export const errors = {
       fix: "export a run whose backbone no plugin brings; the run's checkpoints are safetensors files too",
     };
   }),
+  outputFormat: coded("OUTPUT_FORMAT", (path: string, known: readonly string[]) => ({
+    message: `${path} is no file of features: its name does not end in ${known.join(", ")}`,
+    fix: `name a file that does: --out features${known[0]}`,
+  })),
   outputExists: coded("OUTPUT_EXISTS", (path: string) => ({
     message: `there is something at ${path} already`,
     fix: "name another place with --out, or remove it",
