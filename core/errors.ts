@@ -448,6 +448,23 @@ export const errors = {
     message: `${path} could not be written: ${cause instanceof Error ? cause.message : String(cause)}`,
     fix: "free some space, or name a place that you may write to with --out",
   })),
+  // --- files of weights ----------------------------------------------------------------------------------
+  weightsMissing: coded("WEIGHTS_MISSING", (path: string, problem: string, files: readonly string[]) => ({
+    message: `${problem} at ${path}${files.length > 0 ? `: ${files.join(", ")}` : ""}`,
+    fix: "name a .safetensors or .pth file, a folder with one, or a run",
+  })),
+  weightsFormat: coded("WEIGHTS_FORMAT", (path: string, problem: string, fix: string) => ({
+    message: `${path} ${problem}`,
+    fix,
+  })),
+  weightsDamaged: coded("WEIGHTS_DAMAGED", (path: string, cause: unknown) => ({
+    message: `the weights ${path} are damaged: ${cause instanceof Error ? cause.message : String(cause)}`,
+    fix: "copy or download the file again",
+  })),
+  weightsMismatch: coded("WEIGHTS_MISMATCH", (path: string, problem: string, fix: string) => ({
+    message: `the weights ${path} do not fit the backbone: ${problem}`,
+    fix,
+  })),
   // --- engine --------------------------------------------------------------------------------------------
   libraryNotLoaded: coded("LIBRARY_NOT_LOADED", (file: string, cause: unknown) => ({
     message: `libtensorflow could not be loaded from ${file}: ${cause instanceof Error ? cause.message : String(cause)}`,

@@ -124,6 +124,30 @@ export const ALPHA = "alpha";
 /** DINO's warm-up; a shorter run is all warm-up. */
 const WARMUP_EPOCHS = 10;
 
+/** What computes, and how: of a run, and of a network that only gives features. */
+export const computing = {
+  precision: z
+    .enum(["fp32", "bf16"])
+    .default("fp32")
+    .describe("of matrix products; sums and losses stay fp32"),
+  engine: z.enum(["graph", "eager"]).default("graph").describe("one captured TensorFlow graph, or op by op"),
+  backend: z
+    .enum(["tensorflow", "cpu"])
+    .default("tensorflow")
+    .describe("of the eager engine; cpu needs no library"),
+  device: z.enum(["cpu", "gpu", "auto"]).default("auto").describe("auto: a GPU where one can be used"),
+  jit: z
+    .enum(["off", "fused", "xla"])
+    .default("fused")
+    .describe("compile with XLA: nothing, elementwise pieces, or all of the graph"),
+  threads: z
+    .strictObject({
+      intra: orZero.default(0).describe("threads within an op; 0 lets TensorFlow choose"),
+      inter: orZero.default(0).describe("ops at a time; 0 lets TensorFlow choose"),
+    })
+    .prefault({}),
+};
+
 const train = z
   .strictObject({
     epochs: count.describe("passes over the images"),
@@ -153,29 +177,7 @@ const train = z
         epsilon: positive.default(1e-8),
       })
       .prefault({}),
-    precision: z
-      .enum(["fp32", "bf16"])
-      .default("fp32")
-      .describe("of matrix products; sums and losses stay fp32"),
-    engine: z
-      .enum(["graph", "eager"])
-      .default("graph")
-      .describe("one captured TensorFlow graph, or op by op"),
-    backend: z
-      .enum(["tensorflow", "cpu"])
-      .default("tensorflow")
-      .describe("of the eager engine; cpu needs no library"),
-    device: z.enum(["cpu", "gpu", "auto"]).default("auto").describe("auto: a GPU where one can be used"),
-    jit: z
-      .enum(["off", "fused", "xla"])
-      .default("fused")
-      .describe("compile with XLA: nothing, elementwise pieces, or all of the graph"),
-    threads: z
-      .strictObject({
-        intra: orZero.default(0).describe("threads within an op; 0 lets TensorFlow choose"),
-        inter: orZero.default(0).describe("ops at a time; 0 lets TensorFlow choose"),
-      })
-      .prefault({}),
+    ...computing,
   })
   .superRefine(({ epochs, batchSize, microBatch, warmupEpochs, engine, precision, device }, context) => {
     const problem = (key: string, message: string) =>

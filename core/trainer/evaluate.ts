@@ -4,9 +4,11 @@ import type { EmojiDataset } from "../data/emoji.ts";
 import { Evaluator, knnTask, retrievalTask, type Evaluation } from "../eval/evaluator.ts";
 import { RawPixels } from "../eval/raw-pixels.ts";
 import type { Task } from "../eval/task.ts";
+import { LOGGER } from "../tokens.ts";
 import type { Assembly } from "./assemble.ts";
 import { emojiDense, folderDense } from "./dense.ts";
-import { FeatureExtractor } from "./features.ts";
+import type { EvaluationSubject } from "./evaluation-subject.ts";
+import { FeatureExtractor, trainedNetwork } from "./features.ts";
 import { loadSet, loadViews, type LoadedSet } from "./image-sets.ts";
 
 /** Unlabelled and labelled folders are evaluated on this many images unless the config says otherwise. */
@@ -20,15 +22,21 @@ export interface RunEvaluator {
   evaluate(): Promise<Evaluation>;
 }
 
-export async function makeEvaluator(assembly: Assembly): Promise<RunEvaluator> {
-  const { training, dataset } = assembly;
-  const { views, backbone } = training.declarations;
-  const { size } = views[0]!;
-  const extractor = new FeatureExtractor(training, { size });
+/** Of a run's network, at the size of its first views. */
+export function makeEvaluator({ training, config, dataset, container }: Assembly): Promise<RunEvaluator> {
+  const { size } = training.declarations.views[0]!;
+  const logger = container.get(LOGGER);
+  return evaluatorOf({ network: trainedNetwork(training), size, config, dataset, logger });
+}
+
+/** Of any network. */
+export async function evaluatorOf(subject: EvaluationSubject): Promise<RunEvaluator> {
+  const { network, size, dataset } = subject;
+  const extractor = new FeatureExtractor(network, { size });
   const tasks = isEmoji(dataset)
-    ? await emojiTasks(assembly, dataset, size)
-    : await folderTasks(assembly, size);
-  const evaluator = new Evaluator(tasks, new RawPixels(backbone.grid(size).stride));
+    ? await emojiTasks(subject, dataset, size)
+    : await folderTasks(subject, size);
+  const evaluator = new Evaluator(tasks, new RawPixels(network.backbone.grid(size).stride));
   const run: RunEvaluator = {
     untrained: {},
     measureUntrained: async () => {
@@ -44,7 +52,7 @@ function isEmoji(dataset: Dataset): dataset is EmojiDataset {
 }
 
 /** Twitter's drawings are looked up among Google's: the same emoji, and one of the same category. */
-async function emojiTasks(assembly: Assembly, dataset: EmojiDataset, size: number): Promise<Task[]> {
+async function emojiTasks(assembly: EvaluationSubject, dataset: EmojiDataset, size: number): Promise<Task[]> {
   const { config } = assembly;
   const { seed, evaluation } = config;
   const crop = `whole image at ${size} px`;
@@ -78,7 +86,7 @@ async function emojiTasks(assembly: Assembly, dataset: EmojiDataset, size: numbe
 }
 
 /** Leave-one-out k-NN where there are labels, view retrieval where there are none. */
-async function folderTasks(assembly: Assembly, size: number): Promise<Task[]> {
+async function folderTasks(assembly: EvaluationSubject, size: number): Promise<Task[]> {
   const { config, dataset } = assembly;
   const { evaluation, seed } = config;
   const limit = Math.min(dataset.size, evaluation.limit ?? DEFAULT_LIMIT);
@@ -111,7 +119,7 @@ async function folderTasks(assembly: Assembly, size: number): Promise<Task[]> {
 }
 
 /** A fixed crop, flip and colour change of each image has to find its image among all. */
-async function viewTask(assembly: Assembly, bank: LoadedSet, size: number): Promise<Task> {
+async function viewTask(assembly: EvaluationSubject, bank: LoadedSet, size: number): Promise<Task> {
   const name = `one view of each of ${bank.images.name}`;
   const queries = await loadViews(assembly, name, bank.indices, size);
   return retrievalTask({

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { Engine } from "../../../core/engine/engine.ts";
 import type { Images } from "../../../core/eval/extractor.ts";
 import type { Features } from "../../../core/eval/features.ts";
-import { FeatureExtractor } from "../../../core/trainer/features.ts";
+import { FeatureExtractor, trainedNetwork } from "../../../core/trainer/features.ts";
 import type { Training } from "../../../core/trainer/training.ts";
 import { makeEngine } from "../../support/engines.ts";
 import {
@@ -65,7 +65,7 @@ for (const kind of ["captured", "eager on cpu"] as const) {
       const batch = tinyBatch(training);
       const extracted = new Map<string, Float32Array>();
       for (const { group, size } of [globalViews, localViews]) {
-        const extractor = new FeatureExtractor(training, { size, batchSize: 4 });
+        const extractor = new FeatureExtractor(trainedNetwork(training), { size, batchSize: 4 });
         assert.equal(extractor.network.name, "teacher");
         const { data, count, dim } = await extractor.pooled(imagesOf(batch.pixels.get(group)!, size));
         assert.deepEqual([count, dim], [4, 32]);
@@ -88,7 +88,11 @@ for (const kind of ["captured", "eager on cpu"] as const) {
       const pixels = new Uint8Array(5 * imageBytes).map((_, i) => (i * 7919) % 251);
       const features: Features[] = [];
       for (const batchSize of [1, 3, 5, 8]) {
-        features.push(await new FeatureExtractor(training, { size: 16, batchSize }).pooled(imagesOf(pixels)));
+        features.push(
+          await new FeatureExtractor(trainedNetwork(training), { size: 16, batchSize }).pooled(
+            imagesOf(pixels),
+          ),
+        );
       }
       for (const { data, count } of features) {
         assert.equal(count, 5);
@@ -96,7 +100,7 @@ for (const kind of ["captured", "eager on cpu"] as const) {
       }
       const rows = Array.from({ length: 5 }, (_, i) => features[0]!.data.slice(32 * i, 32 * (i + 1)));
       assert.ok(rows.every((row, i) => i === 0 || distance(row, rows[0]!) > 1e-3));
-      const none = await new FeatureExtractor(training, { size: 16, batchSize: 2 }).pooled(
+      const none = await new FeatureExtractor(trainedNetwork(training), { size: 16, batchSize: 2 }).pooled(
         imagesOf(new Uint8Array()),
       );
       assert.deepEqual([none.count, none.data.length], [0, 0]);
@@ -115,7 +119,7 @@ for (const kind of ["captured", "eager on cpu"] as const) {
       const training = await tinyTraining(engine, [learnsOnes, logsPatches], { dropPathRate: 0.5 });
       await setTeacherApart(training);
       const batch = tinyBatch(training);
-      const extractor = new FeatureExtractor(training, { size: 16, batchSize: 3 });
+      const extractor = new FeatureExtractor(trainedNetwork(training), { size: 16, batchSize: 3 });
       const found: number[] = [];
       const counts: number[][] = [];
       for await (const part of extractor.patches(imagesOf(batch.pixels.get("global")!))) {
@@ -140,7 +144,7 @@ for (const kind of ["captured", "eager on cpu"] as const) {
 
     it("are those of the weights at the time, of the student where there is no teacher", async () => {
       const training = await tinyTraining(engine, [learnsOnes]);
-      const extractor = new FeatureExtractor(training, { size: 16, batchSize: 4 });
+      const extractor = new FeatureExtractor(trainedNetwork(training), { size: 16, batchSize: 4 });
       assert.equal(extractor.network.name, "student");
       const pixels = tinyBatch(training).pixels.get("global")!;
       const before = await extractor.pooled(imagesOf(pixels));
