@@ -2,6 +2,7 @@
 import { Command, CommanderError } from "commander";
 import { errors } from "../core/errors.ts";
 import { doctorCommand } from "./commands/doctor.ts";
+import { embedCommand } from "./commands/embed.ts";
 import { evalCommand } from "./commands/eval.ts";
 import { exportCommand } from "./commands/export.ts";
 import { newPluginCommand } from "./commands/new-plugin.ts";
@@ -53,6 +54,7 @@ export function makeProgram(context: CliContext): Command {
     profileCommand,
     evalCommand,
     exportCommand,
+    embedCommand,
     runsCommand,
     newPluginCommand,
     schemaCommand,

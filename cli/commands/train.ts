@@ -32,8 +32,12 @@ export function presetOption(): Option {
 
 /** The options that every command has that takes a config. */
 export function withConfigOptions(command: Command): Command {
+  return withImageOptions(command.option("--data <folder>", "a folder of images, instead of the config's"));
+}
+
+/** Of the commands that take images and compute. */
+export function withImageOptions(command: Command): Command {
   return command
-    .option("--data <folder>", "a folder of images, instead of the config's")
     .option("--limit <n>", "use at most this many images", wholeNumber)
     .option(
       "--set <key=value>",

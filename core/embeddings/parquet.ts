@@ -14,8 +14,10 @@ import type {
 
 type SchemaElement = ParquetWriter["schema"][number];
 
-/** Of a row group, at least one row: what is kept in memory. */
-const GROUP_VALUES = 2 ** 20;
+/** Of a row group: what is kept in memory, and what is encoded at once. */
+const GROUP_VALUES = 2 ** 18;
+/** The list of groups at the end of the file stays short where a row is many patches. */
+const GROUP_ROWS = 16;
 
 export const parquet: FeatureFormat = {
   paths: (out) => [out],
@@ -35,7 +37,7 @@ class ParquetFile implements FeatureWriter {
     this.path = path;
     this.labelled = classNames !== undefined;
     this.dim = shape.reduce((product, size) => product * size, 1);
-    this.groupRows = Math.max(1, Math.floor(GROUP_VALUES / this.dim));
+    this.groupRows = Math.max(GROUP_ROWS, Math.floor(GROUP_VALUES / this.dim));
     // Features have no order and hardly repeat: statistics and compression would be time for nothing.
     const options = { codec: "UNCOMPRESSED", statistics: false, createdBy: "relata" } as const;
     this.file = new ParquetWriter({ writer: fileWriter(path), schema: schemaOf(this.labelled), ...options });

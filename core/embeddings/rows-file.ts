@@ -43,7 +43,6 @@ export class RowsFile implements FeatureWriter {
   async finish(card: FinishedCard): Promise<void> {
     await writeAll(this.rows, this.header(card), 0);
     for (const file of [this.items, this.rows]) await file.sync();
-    await this.close();
   }
 
   async close(): Promise<void> {

@@ -4,15 +4,12 @@ import { join, resolve } from "node:path";
 import { parseConfig } from "../config/parse.ts";
 import type { ResolvedConfig } from "../config/schema.ts";
 import { IMAGENET_RATIO } from "../data/evaluation.ts";
-import { errors } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import { silentLogger } from "../logger.ts";
-import type { Checkpoint } from "../trainer/checkpoint.ts";
-import { STUDENT, TEACHER } from "../trainer/declarations.ts";
-import { writeSafetensors, type NamedTensor } from "../trainer/safetensors.ts";
+import { writeSafetensors } from "../trainer/safetensors.ts";
 import { toTimm } from "../weights/to-timm.ts";
 import { writeJsonAtomic } from "./atomic-file.ts";
-import { findCheckpoint } from "./find-checkpoint.ts";
+import { backboneOf, findCheckpoint } from "./find-checkpoint.ts";
 import type { RunFolder } from "./folder.ts";
 import { makeOutputs } from "./output.ts";
 import { relataVersion } from "./provenance.ts";
@@ -68,28 +65,6 @@ export async function exportRun(run: RunFolder, options: ExportOptions = {}): Pr
   });
   const parameters = model.tensors.reduce((sum, { values }) => sum + values.length, 0);
   return { folder, architecture: model.config.architecture, network, step, parameters };
-}
-
-/**
- * The backbone of a checkpoint's network, by the backbone's own names.
- *
- * @param wanted by default the teacher, or the student where there is none
- */
-export function backboneOf(
-  { tensors }: Checkpoint,
-  wanted: string | undefined,
-): { network: string; weights: ReadonlyMap<string, NamedTensor> } {
-  const byNetwork = new Map<string, Map<string, NamedTensor>>();
-  for (const tensor of tensors) {
-    const [, network, name] = /^([^/.]+)\/backbone\.(.+)$/.exec(tensor.name) ?? [];
-    if (network === undefined || name === undefined) continue;
-    const weights = byNetwork.get(network) ?? new Map<string, NamedTensor>();
-    byNetwork.set(network, weights.set(name, { ...tensor, name }));
-  }
-  const network = wanted ?? (byNetwork.has(TEACHER) ? TEACHER : STUDENT);
-  const weights = byNetwork.get(network);
-  if (!weights) throw errors.checkpointNetwork(network, [...byNetwork.keys()]);
-  return { network, weights };
 }
 
 /** What evaluations do to images, in timm's words. */

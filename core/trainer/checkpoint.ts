@@ -127,7 +127,7 @@ export async function readCheckpoint(path: string): Promise<Checkpoint> {
 
 /** The values by variable name, if they are this model's. Throws CHECKPOINT_MISMATCH listing the differences. */
 export function valuesFor(
-  checkpoint: Checkpoint,
+  checkpoint: Pick<Checkpoint, "tensors">,
   variables: readonly { readonly name: string; readonly shape: readonly number[] }[],
 ): Map<string, Float32Array> {
   const saved = new Map(checkpoint.tensors.map((t) => [t.name, t]));
