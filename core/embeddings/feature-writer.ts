@@ -65,7 +65,7 @@ const FORMATS: Readonly<Record<string, () => Promise<FeatureFormat>>> = {
 };
 
 /** @throws OUTPUT_FORMAT for another ending */
-export function featureFormat(out: string): Promise<FeatureFormat> {
+export async function featureFormat(out: string): Promise<FeatureFormat> {
   const load = FORMATS[extname(out).toLowerCase()];
   if (!load) throw errors.outputFormat(out, Object.keys(FORMATS));
   return load();

@@ -1,6 +1,7 @@
 /** A run folder as training leaves it, without training: a config, and checkpoints with random weights. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Backbone } from "../../../core/backbone.ts";
 import { runSchema, type RunConfig } from "../../../core/config/schema.ts";
 import { Random } from "../../../core/random.ts";
 import { RunFolder } from "../../../core/run/folder.ts";
@@ -16,6 +17,10 @@ export interface TinyCheckpointOptions {
   readonly steps?: readonly number[];
   /** Of the views. */
   readonly size?: number;
+  /** Besides multi-crop and dino. */
+  readonly plugins?: RunConfig["plugins"];
+  /** What a plugin binds in the place of the ViT. */
+  readonly brought?: Pick<Backbone, "parameters">;
 }
 
 /** Makes the run `base/run`: a ViT of 2 blocks and width 24 on views of 32 pixels, trained by DINO as it says. */
@@ -29,17 +34,18 @@ export async function tinyCheckpoint(base: string, options: TinyCheckpointOption
       ...options.backbone,
     },
     train: { epochs: 1, batchSize: 2, engine: "eager", backend: "cpu" },
-    plugins: [{ use: "multi-crop", with: { globalCrops: { size } } }, "dino"],
+    plugins: [{ use: "multi-crop", with: { globalCrops: { size } } }, "dino", ...(options.plugins ?? [])],
   };
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, "config.resolved.json"), JSON.stringify(written));
 
   const { backbone, data } = runSchema.parse(written);
-  const vit = new VisionTransformer({ ...backbone, imageSize: size, channels: data.channels });
+  const made =
+    options.brought ?? new VisionTransformer({ ...backbone, imageSize: size, channels: data.channels });
   const store = new FolderCheckpoints(join(folder, "checkpoints"), Infinity);
   for (const step of steps) {
     const tensors = networks.flatMap((network) =>
-      vit.parameters().map(({ name, shape }): NamedTensor => {
+      made.parameters().map(({ name, shape }): NamedTensor => {
         const random = new Random(step, network, name);
         // Norm weights about 1, as trained ones are.
         const mean = name.endsWith("norm.weight") || /norm\d\.weight$/.test(name) ? 1 : 0;
