@@ -7,7 +7,11 @@ import type { RunOptions, RunSummary } from "./core/run/run.ts";
 import { runTraining } from "./core/run/run.ts";
 import { parseConfig } from "./core/config/parse.ts";
 import type { RunConfig } from "./core/config/schema.ts";
+import { openImageFolder } from "./core/data/image-folder.ts";
+import { embedImages, type EmbedOptions, type EmbedSummary } from "./core/run/embed.ts";
+import { exportRun as exportFolder, type ExportOptions, type ExportSummary } from "./core/run/export.ts";
 import { RunFolder } from "./core/run/folder.ts";
+import { networkSource, type NetworkOptions } from "./core/run/network-source.ts";
 import { resolvePlugins } from "./registry/resolve.ts";
 
 export { defineConfig, loadConfig, type LoadedConfig } from "./core/config/load.ts";
@@ -25,7 +29,10 @@ export {
   type RunSummary as RunListing,
 } from "./core/report/runs.ts";
 export type { StepReport, TrainingStart, TrainObserver } from "./core/trainer/train.ts";
-export type { RunSummary };
+export type { EmbedProgress } from "./core/run/embed.ts";
+export type { Pooling } from "./core/embeddings/pooling.ts";
+export type { Logger } from "./core/logger.ts";
+export type { EmbedOptions, EmbedSummary, ExportOptions, ExportSummary, NetworkOptions, RunSummary };
 
 /** Of a run that a program starts. */
 export interface TrainOptions extends Omit<RunOptions, "baseDir" | "resume" | "command"> {
@@ -54,4 +61,45 @@ export async function train(config: RunConfig, options: TrainOptions = {}): Prom
     baseDir,
     resume: resume === undefined || resume === "auto" ? resume : RunFolder.open(resume),
   });
+}
+
+/**
+ * Writes a run's backbone for timm: a folder with `model.safetensors` and `config.json`.
+ *
+ * @param run its folder, or its name in "runs"
+ * @throws RelataError, with a code, what is wrong, and the fix.
+ */
+export function exportRun(run: string, options: ExportOptions = {}): Promise<ExportSummary> {
+  return exportFolder(RunFolder.open(run), options);
+}
+
+/** Which network, which images of the folder, and what is written. */
+export interface EmbedFolderOptions extends EmbedOptions, NetworkOptions {
+  /** Use at most this many images, evenly spaced. */
+  readonly limit?: number;
+  /** Single values of the network's config, such as "train.device=cpu". */
+  readonly set?: readonly string[];
+}
+
+/**
+ * Writes the features of every image of a folder, as they come. libtensorflow is downloaded where it is missing.
+ *
+ * @param network a run, by its folder or its name in "runs"; or weights: a file, or the folder of a model
+ * @example
+ * const { count } = await embed("runs/my-run", "./photos", { out: "photos.parquet" });
+ * @throws RelataError, with a code, what is wrong, and the fix; the signal's reason.
+ */
+export async function embed(
+  network: string,
+  images: string,
+  { limit, set, network: which, checkpoint, ...options }: EmbedFolderOptions,
+): Promise<EmbedSummary> {
+  const source = await networkSource(network, { set, network: which, checkpoint, resolvePlugins });
+  const dataset = await openImageFolder(images, { limit });
+  const opened = await source.open(dataset);
+  try {
+    return await embedImages(opened, dataset, { background: source.config.data.background, ...options });
+  } finally {
+    opened.close();
+  }
 }

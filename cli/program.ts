@@ -2,7 +2,9 @@
 import { Command, CommanderError } from "commander";
 import { errors } from "../core/errors.ts";
 import { doctorCommand } from "./commands/doctor.ts";
+import { embedCommand } from "./commands/embed.ts";
 import { evalCommand } from "./commands/eval.ts";
+import { exportCommand } from "./commands/export.ts";
 import { newPluginCommand } from "./commands/new-plugin.ts";
 import { previewCommand } from "./commands/preview.ts";
 import { profileCommand } from "./commands/profile.ts";
@@ -51,6 +53,8 @@ export function makeProgram(context: CliContext): Command {
     previewCommand,
     profileCommand,
     evalCommand,
+    exportCommand,
+    embedCommand,
     runsCommand,
     newPluginCommand,
     schemaCommand,

@@ -11,9 +11,9 @@ import { theme } from "./theme.ts";
 import { originLines } from "./weights-view.ts";
 
 /** Redrawing faster than this is flicker. */
-const REDRAW_MS = 100;
+export const REDRAW_MS = 100;
 /** Without a terminal: a line this often. */
-const PLAIN_MS = 10_000;
+export const PLAIN_MS = 10_000;
 
 export class TrainView implements TrainObserver {
   private readonly terminal: Terminal;

@@ -412,6 +412,10 @@ export const errors = {
     message: `there is no whole checkpoint in ${folder}`,
     fix: "name a run folder that has one, or train without --resume",
   })),
+  checkpointBest: coded("CHECKPOINT_BEST", (folder: string) => ({
+    message: `no checkpoint in ${folder} is marked as the best`,
+    fix: "name one by its step, or train with checkpoint.best",
+  })),
   checkpointMismatch: coded(
     "CHECKPOINT_MISMATCH",
     (missing: readonly string[], unexpected: readonly string[], reshaped: readonly string[]) => {
@@ -428,6 +432,39 @@ export const errors = {
       };
     },
   ),
+  checkpointStep: coded("CHECKPOINT_STEP", (folder: string, step: number, known: readonly number[]) => ({
+    message: `there is no whole checkpoint of step ${step} in ${folder}; there ${known.length > 0 ? `is ${known.join(", ")}` : "is none"}`,
+    fix: "give one of these steps, the path of a checkpoint, or leave --checkpoint out for the newest",
+  })),
+  checkpointNetwork: coded("CHECKPOINT_NETWORK", (network: string, known: readonly string[]) => ({
+    message: `the checkpoint has no backbone of a network "${network}"`,
+    fix: known.length > 0 ? `use one of: ${known.join(", ")}` : "name a checkpoint of a run",
+  })),
+  // --- weights out -----------------------------------------------------------------------------------------
+  exportBackbone: coded("EXPORT_BACKBONE", (differing: readonly string[], unexpected: readonly string[]) => {
+    const list = (names: readonly string[]) =>
+      names.slice(0, 3).join(", ") + (names.length > 3 ? ` and ${names.length - 3} more` : "");
+    const parts = [
+      differing.length > 0 ? `missing or of another shape: ${list(differing)}` : "",
+      unexpected.length > 0 ? `not of that transformer: ${list(unexpected)}` : "",
+    ].filter((part) => part !== "");
+    return {
+      message: `the backbone is not the vision transformer that the run's config describes, and has no name in timm: ${parts.join("; ")}`,
+      fix: "export a run whose backbone no plugin brings; the run's checkpoints are safetensors files too",
+    };
+  }),
+  outputFormat: coded("OUTPUT_FORMAT", (path: string, known: readonly string[]) => ({
+    message: `${path} is no file of features: its name does not end in ${known.join(", ")}`,
+    fix: `name a file that does: --out features${known[0]}`,
+  })),
+  outputExists: coded("OUTPUT_EXISTS", (path: string) => ({
+    message: `there is something at ${path} already`,
+    fix: "name another place with --out, or remove it",
+  })),
+  outputWrite: coded("OUTPUT_WRITE", (path: string, cause: unknown) => ({
+    message: `${path} could not be written: ${cause instanceof Error ? cause.message : String(cause)}`,
+    fix: "free some space, or name a place that you may write to with --out",
+  })),
   // --- files of weights ----------------------------------------------------------------------------------
   weightsMissing: coded("WEIGHTS_MISSING", (path: string, problem: string, files: readonly string[]) => ({
     message: `${problem} at ${path}${files.length > 0 ? `: ${files.join(", ")}` : ""}`,

@@ -39,8 +39,12 @@ export function presetOption(): Option {
 
 /** The options that every command has that takes a config. */
 export function withConfigOptions(command: Command): Command {
+  return withImageOptions(command.option("--data <folder>", "a folder of images, instead of the config's"));
+}
+
+/** Of the commands that take images and compute. */
+export function withImageOptions(command: Command): Command {
   return command
-    .option("--data <folder>", "a folder of images, instead of the config's")
     .option("--limit <n>", "use at most this many images", wholeNumber)
     .option(
       "--set <key=value>",
@@ -73,7 +77,7 @@ export async function runTrain(
     resume === undefined || auto
       ? undefined
       : RunFolder.open(resume === true ? await newestUnfinished() : resume);
-  const begun = auto && out !== undefined && RunFolder.exists(out) ? RunFolder.open(out) : run;
+  const begun = auto && out !== undefined ? RunFolder.at(out) : run;
   const { config, plugins, baseDir } = await loadRun(file, options, begun);
 
   const stopping = "stopping: the step is finished and saved; press again to stop at once";

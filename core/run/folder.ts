@@ -93,8 +93,8 @@ export class RunFolder {
    * @throws RUN_MISSING where it holds no resolved config, with the runs in it or beside it.
    */
   static open(path: string): RunFolder {
-    const named = [path, join(RUNS_FOLDER, path)].find(isRun);
-    if (named !== undefined) return new RunFolder(resolve(named));
+    const run = RunFolder.find(path);
+    if (run) return run;
     const missing = resolve(path);
     const known = [missing, dirname(missing)].flatMap((parent) =>
       existsSync(parent) ? readdirSync(parent).filter((name) => isRun(join(parent, name))) : [],
@@ -102,9 +102,15 @@ export class RunFolder {
     throw errors.runMissing(missing, known.slice(-5));
   }
 
-  /** Whether there is a run in exactly this folder. */
-  static exists(path: string): boolean {
-    return isRun(path);
+  /** The run in exactly this folder, if there is one. */
+  static at(path: string): RunFolder | undefined {
+    return isRun(path) ? new RunFolder(resolve(path)) : undefined;
+  }
+
+  /** As `open`; undefined where there is no run. */
+  static find(path: string): RunFolder | undefined {
+    const named = [path, join(RUNS_FOLDER, path)].find(isRun);
+    return named === undefined ? undefined : new RunFolder(resolve(named));
   }
 
   /** The folder, after a file of it was written. */
