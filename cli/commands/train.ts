@@ -33,7 +33,7 @@ export function presetOption(): Option {
 /** The options that every command has that takes a config. */
 export function withConfigOptions(command: Command): Command {
   return command
-    .option("--data <folder>", "a folder of images, instead of the config's")
+    .option("--data <folder>", "a folder of images, tar shards or parquet files, instead of the config's")
     .option("--limit <n>", "use at most this many images", wholeNumber)
     .option(
       "--set <key=value>",

@@ -1,10 +1,10 @@
 /** Images for evaluations: one fixed view of each, in fixed batches. */
 import { Random } from "../random.ts";
-import { RelataError } from "../errors.ts";
+import type { RelataError } from "../errors.ts";
 import { jitterColor } from "./color-jitter.ts";
 import { DEFAULT_RATIO, sampleCrop } from "./crop.ts";
 import type { Dataset } from "./dataset.ts";
-import { checkBackground, decode, WHITE, type Channels, type Raster } from "./decode.ts";
+import { checkBackground, decode, isUnreadable, WHITE, type Channels, type Raster } from "./decode.ts";
 import { Resampler } from "./resample.ts";
 
 export interface EvaluationOptions {
@@ -154,14 +154,28 @@ async function* batches(
     const skipped: { index: number; error: RelataError }[] = [];
     images.forEach((image, i) => {
       const index = chunk[i]!;
-      if (image instanceof RelataError) {
-        skipped.push({ index, error: image });
-      } else {
-        show(image, index, pixels.subarray(shown.length * rowBytes, (shown.length + 1) * rowBytes));
-        shown.push(index);
-      }
+      const row = pixels.subarray(shown.length * rowBytes, (shown.length + 1) * rowBytes);
+      const error = image instanceof Error ? image : problemOf(() => show(image, index, row));
+      if (error) skipped.push({ index, error });
+      else shown.push(index);
     });
     yield { pixels, count: shown.length, indices: Int32Array.from(shown), skipped };
+  }
+}
+
+/** Gives the error of an image that is of no use. */
+function unreadable(error: unknown): RelataError {
+  if (isUnreadable(error)) return error;
+  throw error;
+}
+
+/** Of an image that is too large to be shown. */
+function problemOf(show: () => void): RelataError | undefined {
+  try {
+    show();
+    return undefined;
+  } catch (error) {
+    return unreadable(error);
   }
 }
 
@@ -172,9 +186,5 @@ async function open(
   { channels, background = WHITE }: EvaluationOptions,
 ): Promise<Raster | RelataError> {
   checkBackground(background);
-  const { path } = dataset.item(index);
-  return decode(path, { channels, background }).catch((error: unknown) => {
-    if (error instanceof RelataError && error.code === "IMAGE_UNREADABLE") return error;
-    throw error;
-  });
+  return decode(dataset.item(index), { channels, background }).catch(unreadable);
 }

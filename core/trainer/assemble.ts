@@ -6,7 +6,8 @@ import { Container } from "../container.ts";
 import type { RunInfo, ViewGroupSpec } from "../contexts.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { openEmoji } from "../data/emoji.ts";
-import { openImageFolder } from "../data/image-folder.ts";
+import { isImageSet } from "../data/kind-of-images.ts";
+import { openImages } from "../data/open-images.ts";
 import { learningViews } from "../data/view-group.ts";
 import { ViewPipeline, type ViewBatch } from "../data/pipeline.ts";
 import { createEngine } from "../engine/create-engine.ts";
@@ -141,6 +142,9 @@ export async function assemble(
         background: data.background,
         workers: data.workers,
         prefetch: data.prefetch,
+        shuffleBlocks: data.shuffleBlocks,
+        readTimeout: data.readTimeout,
+        warn: (message) => logger.warn(message),
       }),
   };
 }
@@ -159,9 +163,9 @@ export async function firstBatch({ pipeline }: Assembly): Promise<ViewBatch> {
 async function openDataset({ data }: ResolvedConfig, baseDir: string): Promise<Dataset | undefined> {
   if (data.dataset === "emoji")
     return openEmoji({ limit: data.limit, from: [import.meta.dirname, baseDir, process.cwd()] });
-  if (data.dataset === "image-folder")
-    return openImageFolder(resolve(baseDir, data.path!), { limit: data.limit });
-  return undefined;
+  if (!isImageSet(data.dataset)) return undefined;
+  const paths = [data.path!].flat().map((path) => resolve(baseDir, path));
+  return openImages(paths, { dataset: data.dataset, limit: data.limit });
 }
 
 function runInfo({ seed, train, data }: ResolvedConfig, dataset: Dataset): RunInfo {

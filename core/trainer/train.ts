@@ -2,6 +2,7 @@
 import type { ResolvedConfig } from "../config/schema.ts";
 import type { EpochContext, Progress, StepResult } from "../contexts.ts";
 import type { ViewBatch, ViewPipeline } from "../data/pipeline.ts";
+import { UnreadableImages } from "../data/unreadable-images.ts";
 import type { EvalResult } from "../eval/card.ts";
 import type { Evaluation } from "../eval/evaluator.ts";
 import { errors } from "../errors.ts";
@@ -124,6 +125,7 @@ class TrainRun {
   private readonly observer: TrainObserver;
   private readonly logger: Logger;
   private readonly relations: RelationPictures;
+  private readonly unreadable: UnreadableImages;
   private evaluator!: RunEvaluator;
   private evaluations: readonly EvalResult[] = [];
   private savedStep = -1;
@@ -137,6 +139,7 @@ class TrainRun {
   ) {
     this.assembly = assembly;
     this.relations = new RelationPictures(assembly, assembly.config.report.samples);
+    this.unreadable = new UnreadableImages(assembly.dataset, assembly.config.data.maxUnreadable, logger);
     this.pipeline = pipeline;
     this.pluginNames = plugins.map(({ definition }) => definition.manifest.name);
     this.options = options;
@@ -226,11 +229,7 @@ class TrainRun {
     const { training, accumulation } = this.assembly;
     const outcomes: StepOutcome[] = [];
     for (let micro = 1; ; micro++) {
-      const batch = await clock.waiting(async () => (await batches.next()).value as ViewBatch);
-      for (const { index, by, reason } of batch.replaced) {
-        const item = this.assembly.dataset.item(index);
-        this.logger.warn(`${item.id} cannot be read (${reason}); image ${by} stands in for it`, item.id);
-      }
+      const batch = await clock.waiting(() => this.nextBatch(batches, progress));
       const kind = this.kindOf(micro);
       const onCapture = () => this.observer.status?.("capturing the step");
       const outcome = await clock.computing(() => training.step(kind, batch, progress, onCapture));
@@ -240,6 +239,19 @@ class TrainRun {
       }
       outcomes.push(outcome);
       if (micro === accumulation) return meanOf(outcomes);
+    }
+  }
+
+  /** Throws what the pipeline throws, and IMAGES_UNREADABLE, after saving the state. */
+  private async nextBatch(batches: AsyncGenerator<ViewBatch>, { step }: Progress): Promise<ViewBatch> {
+    try {
+      const batch = (await batches.next()).value as ViewBatch;
+      this.unreadable.add(batch);
+      return batch;
+    } catch (error) {
+      // What failed may be the disk that the run is on, too.
+      await this.save(step).catch((failed: unknown) => this.logger.warn(String(failed)));
+      throw error;
     }
   }
 

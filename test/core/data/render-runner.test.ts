@@ -3,7 +3,7 @@ import { WorkerRunner } from "../../../core/data/render-runner.ts";
 import type { RenderTask } from "../../../core/data/render.ts";
 
 const TASK: RenderTask = {
-  settings: { seed: 0, views: [], channels: 3, background: "#ffffff" },
+  settings: { seed: 0, views: [], channels: 3, background: "#ffffff", readTimeout: 60 },
   epoch: 0,
   samples: [],
 };
@@ -11,7 +11,7 @@ const fixture = (name: string) => new URL(`../../fixtures/data/${name}`, import.
 
 describe("WorkerRunner", () => {
   it("names the worker that died, for every task from then on", async () => {
-    const runner = new WorkerRunner(2, fixture("exiting-worker.ts"));
+    const runner = new WorkerRunner(2, { entry: fixture("exiting-worker.ts") });
     const tasks = await Promise.allSettled([runner.run(TASK), runner.run(TASK), runner.run(TASK)]);
     tasks.push(...(await Promise.allSettled([runner.run(TASK)])));
     for (const task of tasks) {
@@ -24,7 +24,7 @@ describe("WorkerRunner", () => {
   });
 
   it("tells why a worker does not start, instead of trying for ever", async () => {
-    const runner = new WorkerRunner(1, fixture("broken-worker.mjs"));
+    const runner = new WorkerRunner(1, { entry: fixture("broken-worker.mjs") });
     const tasks = [runner.run(TASK), runner.run(TASK), runner.run(TASK)];
     for (const { reason } of (await Promise.allSettled(tasks)) as PromiseRejectedResult[]) {
       const { code, message } = reason as { code: string; message: string };
