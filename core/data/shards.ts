@@ -122,7 +122,7 @@ function numbers(pattern: string, from: string, to: string): string[] {
 const tooMany = (pattern: string) =>
   errors.configInvalid("data.path", `"${pattern}" stands for more than ${MOST} files`);
 
-const escaped = (character: string) => character.replace(/[\\^$.|+()[\]{}/-]/, "\\$&");
+const escaped = (character: string) => character.replace(/[\\^$.|+()[\]{}/]/, "\\$&");
 
 /** The deepest folder that has all of the files below it. */
 function commonFolder(files: readonly string[]): string {
