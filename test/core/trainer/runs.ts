@@ -170,7 +170,10 @@ export async function trainTiny(run: TinyRun): Promise<{ summary: TrainSummary; 
       evaluation: (evaluation, progress) => told.evaluations.push({ evaluation, progress }),
       checkpoint: (_, step) => told.checkpoints.push(step),
       warning: (message) => told.warnings.push(message),
-      status: (message) => told.status.push(message),
+      status: (message) => {
+        told.status.push(message);
+        observer?.status?.(message);
+      },
       views: (samples) => (told.views = samples),
     },
   });
