@@ -1,5 +1,12 @@
 /** Parquet files with images: what the footer says, and the rows of one row group at a time. */
-import { parquetMetadataAsync, parquetReadObjects, type AsyncBuffer, type FileMetaData } from "hyparquet";
+import {
+  parquetMetadataAsync,
+  parquetReadObjects,
+  parquetSchema,
+  type AsyncBuffer,
+  type FileMetaData,
+  type SchemaTree,
+} from "hyparquet";
 import { compressors } from "hyparquet-compressors";
 import type { FileAccess } from "./file-reader.ts";
 
@@ -39,6 +46,7 @@ export class ParquetFooter {
     // An image takes a byte at least; what is damaged may ask for more memory than there is.
     if (footer.groups.some(({ rows }) => !(rows >= 0 && rows <= file.size)))
       throw new Error(`${footer.rows} rows in ${file.size} bytes`);
+    checkColumns(footer.metadata);
     return footer;
   }
 
@@ -66,13 +74,32 @@ export class ParquetFooter {
   }
 }
 
+/** hyparquet starts to read columns that the schema does not have, and leaves their errors to nobody. */
+function checkColumns(metadata: FileMetaData): void {
+  const leaves = leavesOf(parquetSchema(metadata)).join();
+  for (const { columns } of metadata.row_groups) {
+    const paths = columns.map(({ meta_data: column }) => JSON.stringify(column?.path_in_schema));
+    if (paths.join() !== leaves) throw new Error("a row group has other columns than the schema");
+  }
+}
+
+function leavesOf({ children, path }: SchemaTree): string[] {
+  return children.length > 0 ? children.flatMap(leavesOf) : [JSON.stringify(path)];
+}
+
 function bufferOf({ size, read }: FileAccess): AsyncBuffer {
+  const slice = async (start: number, end: number) => {
+    if (!(start >= 0 && start <= end && end <= size))
+      throw new Error(`bytes ${start} to ${end} of a file of ${size}`);
+    return (await read(start, end - start)).buffer;
+  };
   return {
     byteLength: size,
-    async slice(start, end = size) {
-      if (!(start >= 0 && start <= end && end <= size))
-        throw new Error(`bytes ${start} to ${end} of a file of ${size}`);
-      return (await read(start, end - start)).buffer;
+    slice(start, end = size) {
+      const bytes = slice(start, end);
+      // hyparquet asks for several at once and waits for one after the other: a later one may fail first.
+      bytes.catch(() => undefined);
+      return bytes;
     },
   };
 }
