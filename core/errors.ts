@@ -663,7 +663,15 @@ export const errors = {
   })),
   datasetNotFolder: coded("DATASET_NOT_FOLDER", (path: string) => ({
     message: `${path} is not a folder`,
-    fix: "set data.path to the folder that holds the images; unpack an archive first",
+    fix: "set data.path to the folder that holds the images, or data.dataset to webdataset for .tar files and to parquet for .parquet files",
+  })),
+  datasetShardsMissing: coded("DATASET_SHARDS_MISSING", (path: string, extension: string) => ({
+    message: `there is no ${extension} file at ${path}`,
+    fix: `set data.path to a folder of ${extension} files, one file, a pattern such as train-{000..009}${extension} or train-*${extension}, or a list`,
+  })),
+  datasetShard: coded("DATASET_SHARD", (path: string, problem: string, fix: string) => ({
+    message: `${path}: ${problem}`,
+    fix,
   })),
   datasetUnreadable: coded("DATASET_UNREADABLE", (path: string) => ({
     message: `the folder ${path} cannot be listed`,
@@ -713,6 +721,19 @@ export const errors = {
     message: `an image of "${dataset}" and the ${tries} drawn in its place are all corrupt; the first: ${reason}`,
     fix: "check that the files are intact and can be read; copy or download them again",
   })),
+  imagesUnreachable: coded("IMAGES_UNREACHABLE", (dataset: string, tries: number, reason: string) => ({
+    message: `the disk does not give an image of "${dataset}", nor the ${tries} drawn in its place; the first: ${reason}`,
+    fix: "check the disk or network that data.path is on, then resume the run",
+  })),
+  imagesUnreadable: coded(
+    "IMAGES_UNREADABLE",
+    (dataset: string, unreadable: number, samples: number, most: number, reason: string) => ({
+      message:
+        `${unreadable} of the last ${samples} samples of "${dataset}" could not be read, more than ${100 * most} %; ` +
+        `the last: ${reason}`,
+      fix: "mend the images or the disk and resume the run; where the images are known to be so, raise data.maxUnreadable",
+    }),
+  ),
   batchTooLarge: coded("BATCH_TOO_LARGE", (batchSize: number, dataset: string, size: number) => ({
     message: `a batch of ${batchSize} samples is more than the ${size} images of "${dataset}"`,
     fix: `set train.batchSize to at most ${size}, or add images`,
@@ -722,7 +743,7 @@ export const errors = {
     fix,
   })),
   dataWorkerDied: coded("DATA_WORKER_DIED", (worker: string, reason: string) => ({
-    message: `data worker ${worker} has died: ${reason}`,
+    message: `data worker ${worker} has died: ${reason}; so did those that took its place`,
     fix: "resume the run; if it happens again, set data.workers lower (memory) or to 0 to see it in this thread",
   })),
   pipelineClosed: coded("PIPELINE_CLOSED", () => ({
@@ -761,7 +782,7 @@ export const errors = {
   // --- the trainer ---------------------------------------------------------------------------------------
   datasetUnknown: coded("DATASET_UNKNOWN", (name: string) => ({
     message: `no plugin gives the dataset "${name}"`,
-    fix: "set data.dataset to image-folder or emoji, or enable a plugin that binds DATASET",
+    fix: "set data.dataset to image-folder, webdataset, parquet or emoji, or enable a plugin that binds DATASET",
   })),
   relationComparison: coded(
     "RELATION_COMPARISON",

@@ -39,7 +39,12 @@ export function presetOption(): Option {
 
 /** The options that every command has that takes a config. */
 export function withConfigOptions(command: Command): Command {
-  return withImageOptions(command.option("--data <folder>", "a folder of images, instead of the config's"));
+  return withImageOptions(
+    command.option(
+      "--data <folder>",
+      "a folder of images, tar shards or parquet files, instead of the config's",
+    ),
+  );
 }
 
 /** Of the commands that take images and compute. */

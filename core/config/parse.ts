@@ -26,7 +26,7 @@ export function parseConfig(config: unknown, baseDir: string): ResolvedConfig {
   const masksAreFiles = masks !== undefined && masks !== ALPHA;
   return {
     ...value!,
-    data: data.path === undefined ? data : { ...data, path: resolve(baseDir, data.path) },
+    data: data.path === undefined ? data : { ...data, path: absolute(baseDir, data.path) },
     evaluation: {
       ...evaluation,
       ...(masksAreFiles ? { dense: { masks: resolve(baseDir, masks) } } : {}),
@@ -36,6 +36,10 @@ export function parseConfig(config: unknown, baseDir: string): ResolvedConfig {
       "use" in entry && isRelative(entry.use) ? { ...entry, use: resolve(baseDir, entry.use) } : entry,
     ),
   };
+}
+
+function absolute(baseDir: string, path: string | string[]): string | string[] {
+  return typeof path === "string" ? resolve(baseDir, path) : path.map((one) => resolve(baseDir, one));
 }
 
 const isRelative = (use: string) => /^\.\.?[/\\]/.test(use);

@@ -20,13 +20,26 @@ const NORMALISATION = {
   1: { mean: [0.449], std: [0.226] },
 } as const;
 
+function pathProblem(dataset: string, path: string | readonly string[] | undefined): string | undefined {
+  if (dataset === "image-folder" && path === undefined) return "an image-folder needs the folder's path";
+  if (dataset === "image-folder" && typeof path !== "string") return "an image-folder is one folder";
+  if ((dataset === "webdataset" || dataset === "parquet") && path === undefined)
+    return `${dataset} needs the path of its files: a folder, a pattern or a list`;
+  return undefined;
+}
+
 const data = z
   .strictObject({
     dataset: z
       .string()
       .default("image-folder")
-      .describe("image-folder, emoji, or the name a plugin gives its own"),
-    path: z.string().min(1).optional().describe("the folder of an image-folder, from the config's folder"),
+      .describe("image-folder, webdataset, parquet, emoji, or the name a plugin gives its own"),
+    path: z
+      .union([z.string().min(1), z.array(z.string().min(1)).min(1)])
+      .optional()
+      .describe(
+        "of the images, from the config's folder: the folder of an image-folder; a folder of shards, a pattern such as train-{000..009}.tar, or a list",
+      ),
     limit: count.optional().describe("use at most this many images, evenly spaced"),
     channels: z
       .union([z.literal(1), z.literal(3)])
@@ -43,15 +56,19 @@ const data = z
       .default(() => (availableParallelism() > 2 ? 2 : 1))
       .describe("threads that decode and crop, 0 for none; 1 or 2 by the machine's cores"),
     prefetch: count.default(2).describe("batches made ahead"),
+    shuffleBlocks: count
+      .optional()
+      .describe(
+        "blocks of 1024 images of a shard, or row groups of parquet files, that are mixed at a time; 16 by default, or as many as fit",
+      ),
+    readTimeout: positive.default(60).describe("seconds that one try to read an image may take"),
+    maxUnreadable: fraction
+      .default(0.1)
+      .describe("share of an epoch's samples that may be unreadable before the run ends"),
   })
   .superRefine(({ dataset, path, channels, mean, std }, context) => {
-    if (dataset === "image-folder" && path === undefined) {
-      context.addIssue({
-        code: "custom",
-        path: ["path"],
-        message: "an image-folder needs the folder's path",
-      });
-    }
+    const problem = pathProblem(dataset, path);
+    if (problem !== undefined) context.addIssue({ code: "custom", path: ["path"], message: problem });
     for (const [name, values] of Object.entries({ mean, std })) {
       if (values === undefined || values.length === channels) continue;
       const message = `expected one number for each of the ${channels} channels, got ${values.length}`;

@@ -2,6 +2,7 @@
 import type { ResolvedConfig } from "../config/schema.ts";
 import type { EpochContext, Progress, StepResult } from "../contexts.ts";
 import type { ViewBatch, ViewPipeline } from "../data/pipeline.ts";
+import { UnreadableImages } from "../data/unreadable-images.ts";
 import type { EvalResult } from "../eval/card.ts";
 import type { Evaluation } from "../eval/evaluator.ts";
 import { errors, RelataError } from "../errors.ts";
@@ -134,6 +135,7 @@ class TrainRun {
   private readonly observer: TrainObserver;
   private readonly logger: Logger;
   private readonly relations: RelationPictures;
+  private readonly unreadable: UnreadableImages;
   private evaluator!: RunEvaluator;
   private evaluations: readonly EvalResult[] = [];
   private savedStep = -1;
@@ -148,6 +150,7 @@ class TrainRun {
   ) {
     this.assembly = assembly;
     this.relations = new RelationPictures(assembly, assembly.config.report.samples);
+    this.unreadable = new UnreadableImages(assembly.dataset, assembly.config.data.maxUnreadable, logger);
     this.pipeline = pipeline;
     this.plugins = plugins;
     this.options = options;
@@ -258,10 +261,7 @@ class TrainRun {
     try {
       for (let micro = 1; ; micro++) {
         const batch = await clock.waiting(async () => (await batches.next()).value as ViewBatch);
-        for (const { index, by, reason } of batch.replaced) {
-          const item = this.assembly.dataset.item(index);
-          this.logger.warn(`${item.id} cannot be read (${reason}); image ${by} stands in for it`, item.id);
-        }
+        this.unreadable.add(batch);
         const kind = this.kindOf(micro);
         const onCapture = () => this.observer.status?.("capturing the step");
         const outcome = await clock.computing(() => training.step(kind, batch, progress, onCapture));
