@@ -259,6 +259,14 @@ export const errors = {
     message: `plugin "${plugin}": the schedule "${name}" gives ${got} at step ${step}`,
     fix: "let it return a finite number at every step",
   })),
+  healthUnlimited: coded("HEALTH_UNLIMITED", (plugin: string, signal: string) => ({
+    message: `plugin "${plugin}" watches "${signal}" without a limit`,
+    fix: "say above or below which value it is unhealthy",
+  })),
+  healthLimit: coded("HEALTH_LIMIT", (plugin: string, signal: string, step: number, got: string) => ({
+    message: `plugin "${plugin}": the limit of "${signal}" is ${got} at step ${step}`,
+    fix: "let it return a finite number, or undefined where nothing is judged",
+  })),
   gateUnknown: coded("GATE_UNKNOWN", (plugin: string, name: string) => ({
     message: `plugin "${plugin}" gates "${name}", which is not a declared weight`,
     fix: "declare the variable or head before gating it",

@@ -11,6 +11,8 @@ import { CHECKPOINTS } from "../tokens.ts";
 import { assemble, type Assembly, type ResolvedPlugin } from "./assemble.ts";
 import { valuesFor, type Checkpoint } from "./checkpoint.ts";
 import { makeEvaluator, type RunEvaluator } from "./evaluate.ts";
+import { makeMonitor } from "./health-rules.ts";
+import type { HealthMonitor, HealthNotes } from "./health.ts";
 import { sampleViews } from "./preview.ts";
 import { RelationPictures } from "./relation-pictures.ts";
 import { StepClock } from "./step-clock.ts";
@@ -125,6 +127,7 @@ class TrainRun {
   private readonly logger: Logger;
   private readonly relations: RelationPictures;
   private evaluator!: RunEvaluator;
+  private monitor: HealthMonitor | undefined;
   private evaluations: readonly EvalResult[] = [];
   private savedStep = -1;
 
@@ -181,6 +184,8 @@ class TrainRun {
       await training.initialize();
       this.observer.status?.("evaluating the untrained backbone");
       await this.evaluator.measureUntrained();
+      this.watch();
+      this.judge(this.progressAt(0), this.evaluator.untrained);
       return 0;
     }
     let damaged: Error | undefined;
@@ -194,8 +199,23 @@ class TrainRun {
     if (checkpoint.batchSize !== config.train.batchSize) throw errors.resumeDiffers("train.batchSize");
     await training.initialize(valuesFor(checkpoint, training.state.variables));
     this.evaluator.untrained = checkpoint.notes["untrained"] as Record<string, number>;
+    this.watch(checkpoint.notes["health"] as HealthNotes | undefined);
     this.savedStep = checkpoint.step;
     return checkpoint.step;
+  }
+
+  private watch(notes?: HealthNotes): void {
+    const { config, training } = this.assembly;
+    this.monitor = makeMonitor(config, training.declarations, notes);
+  }
+
+  /** Warns of what has become unhealthy, and gives the limits that signals were held to, for the log. */
+  private judge(progress: Progress, scalars: Readonly<Record<string, number>>): Record<string, number> {
+    if (!this.monitor) return {};
+    const schedules = this.assembly.training.schedulesAt(progress);
+    const { limits, warnings } = this.monitor.judge({ ...progress, scalars, schedules });
+    for (const warning of warnings) this.logger.warn(warning);
+    return { ...limits };
   }
 
   private announce(fromStep: number): void {
@@ -255,7 +275,8 @@ class TrainRun {
     const schedules = Object.entries(this.assembly.training.schedulesAt(progress)).map(
       ([name, value]) => [name.replace(/^core\./, "").replace(".", "/"), value] as const,
     );
-    const scalars = { ...outcome.scalars, ...Object.fromEntries(schedules) };
+    const limits = this.judge(progress, outcome.scalars);
+    const scalars = { ...outcome.scalars, ...Object.fromEntries(schedules), ...limits };
     const result: StepResult = { ...progress, scalars, imagesPerSecond: timing.imagesPerSecond };
     this.assembly.hooks.afterStep.call(result);
     this.observer.step?.({
@@ -283,7 +304,9 @@ class TrainRun {
     this.observer.relations?.(await this.relations.sample());
     const evaluation = await this.evaluator.evaluate();
     this.evaluations = evaluation.results;
-    this.observer.evaluation?.(evaluation, this.progressAt(step));
+    const progress = this.progressAt(step);
+    const limits = this.judge(progress, evaluation.scalars);
+    this.observer.evaluation?.({ ...evaluation, scalars: { ...evaluation.scalars, ...limits } }, progress);
   }
 
   private async save(step: number): Promise<void> {
@@ -297,7 +320,7 @@ class TrainRun {
       dataset: dataset.fingerprint,
       batchSize: config.train.batchSize,
       plugins: this.pluginNames,
-      notes: { untrained: this.evaluator.untrained },
+      notes: { untrained: this.evaluator.untrained, health: this.monitor?.notes },
       tensors: variables.map(({ name, shape }, i) => ({ name, shape, values: values[i]! })),
     };
     const path = await container.get(CHECKPOINTS).save(checkpoint);

@@ -43,6 +43,8 @@ export interface TrainingSettings {
   readonly clipGrad: number;
   readonly accumulation: number;
   readonly normalisation: Normalisation;
+  /** Steps also give the signals of health that every method has (default: they do not). */
+  readonly health?: boolean;
 }
 
 export interface TrainingSpec {
@@ -100,7 +102,7 @@ export class Training {
         accumulators.set(name, engine.variable(`accumulator/${name}`, shape));
       }
     }
-    const { normalisation, clipGrad, accumulation } = settings;
+    const { normalisation, clipGrad, accumulation, health } = settings;
     this.parts = {
       declarations,
       hooks,
@@ -110,6 +112,7 @@ export class Training {
       clipGrad,
       accumulation,
       accumulators,
+      health,
       outputGradients: spec.outputGradients,
     };
   }
