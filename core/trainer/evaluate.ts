@@ -2,6 +2,7 @@
 import { evenlySpaced, type Dataset } from "../data/dataset.ts";
 import type { EmojiDataset } from "../data/emoji.ts";
 import { Evaluator, knnTask, retrievalTask, type Evaluation } from "../eval/evaluator.ts";
+import { RankedExtractor } from "../eval/rank-me.ts";
 import { RawPixels } from "../eval/raw-pixels.ts";
 import type { Task } from "../eval/task.ts";
 import type { Assembly } from "./assemble.ts";
@@ -32,9 +33,15 @@ export async function makeEvaluator(assembly: Assembly): Promise<RunEvaluator> {
   const run: RunEvaluator = {
     untrained: {},
     measureUntrained: async () => {
-      run.untrained = await evaluator.measure(extractor);
+      const ranked = new RankedExtractor(extractor);
+      const figures = await evaluator.measure(ranked);
+      run.untrained = { ...figures, ...ranked.scalars };
     },
-    evaluate: () => evaluator.evaluate(extractor, extractor.network.name, run.untrained),
+    evaluate: async () => {
+      const ranked = new RankedExtractor(extractor);
+      const evaluation = await evaluator.evaluate(ranked, extractor.network.name, run.untrained);
+      return { ...evaluation, scalars: { ...evaluation.scalars, ...ranked.scalars } };
+    },
   };
   return run;
 }

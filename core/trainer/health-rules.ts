@@ -1,12 +1,10 @@
 /** The rules that hold for every method; a plugin declares its own with `setup.health`. */
 import type { ResolvedConfig } from "../config/schema.ts";
+import { RANK_ME } from "../eval/rank-me.ts";
 import type { Declarations } from "./declarations.ts";
 import { featureStdOf } from "./feature-signals.ts";
 import { HealthMonitor, type HealthNotes, type WatchedRule } from "./health.ts";
 import { stepOutputs } from "./step.ts";
-
-/** The name of RankMe in the log. */
-export const RANK_ME = "rankMe";
 
 /** Of what features that point everywhere alike would have. */
 const COLLAPSED_STD = 0.1;

@@ -1,7 +1,7 @@
 /** Short runs of a small ViT on images that differ in the colours of their quarters, watched as a run is. */
 import type { ViewBatch } from "../../../core/data/pipeline.ts";
 import type { Engine } from "../../../core/engine/engine.ts";
-import { RANK_ME, coreRules } from "../../../core/trainer/health-rules.ts";
+import { coreRules } from "../../../core/trainer/health-rules.ts";
 import { HealthMonitor } from "../../../core/trainer/health.ts";
 import type { PluginUse } from "../../../core/plugin.ts";
 import { Random } from "../../../core/random.ts";
@@ -48,7 +48,7 @@ export async function watchedRun({
   };
   const training = await tinyTraining(engine, method, { run, settings, outputGradients: false });
   const { backbone, healthRules } = training.declarations;
-  const rules = [...coreRules(backbone.embedDim), ...healthRules].filter(({ signal }) => signal !== RANK_ME);
+  const rules = [...coreRules(backbone.embedDim), ...healthRules];
   const monitor = new HealthMonitor(rules, { window: 20, fromStep: warmupSteps });
   const warnings: { step: number; told: string }[] = [];
   const scalars: Record<string, number>[] = [];
