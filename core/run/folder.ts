@@ -4,7 +4,7 @@
  *   config.resolved.json     every option, defaults filled in       run.json      status, versions, device …
  *   metrics.jsonl            one line per step                      eval.json     the last evaluation
  *   events.out.tfevents.*    the same for TensorBoard               report.html   the page of the run
- *   checkpoints/
+ *   checkpoints/                                                    replay/       batches that were not finite
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";

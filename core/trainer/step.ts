@@ -34,6 +34,12 @@ import { TraceContext, type Variant } from "./step-context.ts";
  */
 export type StepKind = "train" | "accumulate" | "apply";
 
+/** What the micro-batch of this number does, from 1, of so many per update. */
+export function stepKind(micro: number, accumulation: number): StepKind {
+  if (accumulation === 1) return "train";
+  return micro < accumulation ? "accumulate" : "apply";
+}
+
 export interface StepParts extends ForwardParts {
   readonly schedules: {
     readonly lr: ScheduleHandle;

@@ -16,7 +16,8 @@ import type { HealthMonitor, HealthNotes } from "./health.ts";
 import { sampleViews } from "./preview.ts";
 import { RelationPictures } from "./relation-pictures.ts";
 import { StepClock } from "./step-clock.ts";
-import { stepOutputs, type StepKind } from "./step.ts";
+import { replayFolder, writeReplay } from "./replay-file.ts";
+import { stepKind, stepOutputs } from "./step.ts";
 import type { StepOutcome } from "./training.ts";
 
 /** What is known when the first step is about to run. */
@@ -251,23 +252,36 @@ class TrainRun {
         const item = this.assembly.dataset.item(index);
         this.logger.warn(`${item.id} cannot be read (${reason}); image ${by} stands in for it`, item.id);
       }
-      const kind = this.kindOf(micro);
+      const kind = stepKind(micro, accumulation);
       const onCapture = () => this.observer.status?.("capturing the step");
       const outcome = await clock.computing(() => training.step(kind, batch, progress, onCapture));
       if (!outcome.finite) {
         await this.save(progress.step);
-        throw await training.notFinite(kind, batch, progress, outcome);
+        throw await training.notFinite(
+          kind,
+          progress,
+          outcome,
+          await this.saveBatch(micro, progress, outcome),
+        );
       }
       outcomes.push(outcome);
       if (micro === accumulation) return meanOf(outcomes);
     }
   }
 
-  /** What the micro-batch of this number does, from 1. */
-  private kindOf(micro: number): StepKind {
-    const { accumulation } = this.assembly;
-    if (accumulation === 1) return "train";
-    return micro < accumulation ? "accumulate" : "apply";
+  /** Keeps what the step was fed; what was wrong with it is worth telling where that cannot be kept. */
+  private async saveBatch(micro: number, progress: Progress, { scalars, feeds }: StepOutcome) {
+    const { training, accumulation, config } = this.assembly;
+    const { folder } = this.options;
+    try {
+      const state = await training.saveBetweenUpdates();
+      const { batchSize } = config.train;
+      const replay = { ...progress, micro, accumulation, batchSize, scalars, feeds, state };
+      return { file: await writeReplay(replayFolder(folder), replay), command: `relata replay ${folder}` };
+    } catch (error) {
+      this.logger.warn(`the batch of step ${progress.step} is not kept for replay: ${String(error)}`);
+      return undefined;
+    }
   }
 
   private report(progress: Progress, outcome: StepOutcome, clock: StepClock): void {
@@ -352,5 +366,5 @@ function meanOf(outcomes: readonly StepOutcome[]): StepOutcome {
     if (name === stepOutputs.gradientNorm) return [name, value] as const;
     return [name, outcomes.reduce((sum, { scalars }) => sum + scalars[name]!, 0) / outcomes.length] as const;
   });
-  return { finite: last.finite, scalars: Object.fromEntries(scalars) };
+  return { ...last, scalars: Object.fromEntries(scalars) };
 }
