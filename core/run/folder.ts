@@ -36,6 +36,8 @@ export interface RunFile extends RunRecord {
   readonly baseDir: string;
   /** Who writes here, while the run goes on. */
   readonly process?: { readonly pid: number; readonly host: string };
+  /** What was wrong though it went on, each once: also before it was gone on with. */
+  readonly warnings?: readonly string[];
   /** Why it failed. */
   readonly error?: string;
 }

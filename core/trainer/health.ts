@@ -140,7 +140,7 @@ export class HealthMonitor {
       const own = signal.slice(0, signal.indexOf(".") + 1);
       const known = Object.keys(scalars).filter((name) => own !== "" && name.startsWith(own));
       const nearest = didYouMean(shortName(signal), known.map(shortName));
-      if (initial !== undefined || nearest === undefined) return [];
+      if (known.includes(signal) || initial !== undefined || nearest === undefined) return [];
       return `the health of "${shortName(signal)}" is not watched: no step gives it. Did you mean "${nearest}"?`;
     });
   }

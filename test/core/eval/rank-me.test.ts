@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import { rankMe } from "../../../core/eval/rank-me.ts";
 import { symmetricEigenvalues } from "../../../core/eval/symmetric-eigenvalues.ts";
+import { readGolden } from "../../support/golden.ts";
 import { Random } from "../../../core/random.ts";
 
 interface Golden {
@@ -11,9 +11,7 @@ interface Golden {
   readonly rankMe: number;
 }
 
-const golden = JSON.parse(
-  readFileSync(new URL("rank-me.golden.json", import.meta.url), "utf8"),
-) as readonly Golden[];
+const golden = readGolden<readonly Golden[]>(import.meta.url, "rank-me.golden.json");
 
 const features = (values: readonly number[], [count, dim]: readonly [number, number]) => ({
   data: Float32Array.from(values),

@@ -6,7 +6,7 @@ import { HealthMonitor } from "../../../core/trainer/health.ts";
 import type { PluginUse } from "../../../core/plugin.ts";
 import { Random } from "../../../core/random.ts";
 import type { Training } from "../../../core/trainer/training.ts";
-import { globalViews, tinyTraining } from "./tiny.ts";
+import { tinyTraining } from "./tiny.ts";
 
 const IMAGES = 16;
 
@@ -27,9 +27,9 @@ export interface Watched {
 export async function watchedRun({
   engine,
   method,
-  steps = 100,
+  steps = 60,
   lr = 2e-3,
-  warmupSteps = 20,
+  warmupSteps = 12,
 }: WatchedRun): Promise<Watched> {
   const epochs = 10;
   const run = {
@@ -49,7 +49,7 @@ export async function watchedRun({
   const training = await tinyTraining(engine, method, { run, settings, outputGradients: false });
   const { backbone, healthRules } = training.declarations;
   const rules = [...coreRules(backbone.embedDim), ...healthRules];
-  const monitor = new HealthMonitor(rules, { window: 20, fromStep: warmupSteps });
+  const monitor = new HealthMonitor(rules, { window: 12, fromStep: warmupSteps });
   const warnings: { step: number; told: string }[] = [];
   const scalars: Record<string, number>[] = [];
   for (let step = 0; step < steps; step++) {
@@ -94,5 +94,3 @@ function quarters({ declarations: { run, viewGroups } }: Training, step: number)
     labels: new Int32Array(run.batchSize).fill(-1),
   };
 }
-
-export { globalViews };
