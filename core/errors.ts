@@ -265,7 +265,7 @@ export const errors = {
   })),
   healthLimit: coded("HEALTH_LIMIT", (plugin: string, signal: string, step: number, got: string) => ({
     message: `plugin "${plugin}": the limit of "${signal}" is ${got} at step ${step}`,
-    fix: "let it return a finite number, or undefined where nothing is judged",
+    fix: "let it return a finite number, or nothing where nothing is judged",
   })),
   gateUnknown: coded("GATE_UNKNOWN", (plugin: string, name: string) => ({
     message: `plugin "${plugin}" gates "${name}", which is not a declared weight`,

@@ -13,7 +13,7 @@ import { coded, learnsOnes, plugin } from "../trainer/tiny.ts";
 const STEP = 3;
 
 /** At the n-th draw of step 3, and never again, its term is divided by 0; `mended`, by no less than 1. */
-function divides(draw: number, { mended = false } = {}): PluginUse {
+function divides(draw: number, { mended = false, factor = 1 } = {}): PluginUse {
   let draws = 0;
   return plugin("divides", (hooks, name) => {
     hooks.setup.tap(name, (setup) => {
@@ -26,9 +26,11 @@ function divides(draw: number, { mended = false } = {}): PluginUse {
         shape: [1],
         sample: ({ step }) => Float32Array.of(step === STEP && ++draws === draw ? 0 : 1),
       });
+      const scale = setup.schedule("factor", () => factor);
       hooks.loss.tap(name, (losses, { output, value }) => {
         const by = mended ? tf.maximum(value(divisor), 1) : value(divisor);
-        losses.add(name, 1, tf.mean(tf.div(tf.square(output(pass).clsToken), by)));
+        const squares = tf.mul(tf.square(output(pass).clsToken), value(scale));
+        losses.add(name, 1, tf.mean(tf.div(squares, by)));
       });
     });
   });
@@ -100,12 +102,12 @@ describe("replay", () => {
     for (const name of ["loss", "loss/ones", "gradNorm"]) assert.equal(scalars[name], expected[name], name);
   });
 
-  it("takes schedules from the config at hand", async () => {
-    const { scalars } = await replay("alone", divides(1, { mended: true }), { ...whole, lr: 0.7 });
-    assert.equal(
-      scalars["loss"],
-      (await replay("alone", divides(1, { mended: true }), whole)).scalars["loss"],
-    );
+  it("takes what schedules give now", async () => {
+    const lossWith = async (factor: number) => {
+      const { scalars } = await replay("alone", divides(1, { mended: true, factor }), whole);
+      return scalars["loss/divides"]!;
+    };
+    assert.equal(await lossWith(2), 2 * (await lossWith(1)));
   });
 
   it("has the gradients of the micro-batches before", async () => {

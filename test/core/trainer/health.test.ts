@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
-import type { HealthRule } from "../../../core/contexts.ts";
+import type { HealthRule, SetupContext } from "../../../core/contexts.ts";
+import { EagerEngine } from "../../../core/engine/eager-engine.ts";
 import { HealthMonitor, type HealthOptions, type WatchedRule } from "../../../core/trainer/health.ts";
 import { coreRules } from "../../../core/trainer/health-rules.ts";
+import { at, coded, declares, learnsOnes, plugin, tinyBatch, tinyTraining } from "./tiny.ts";
 
 const rule = (own: Partial<WatchedRule>): WatchedRule => ({
   signal: "metric/acme.x",
@@ -141,5 +143,63 @@ describe("the rules of every method", () => {
   it("tell of a rank that is a part of the untrained network's, evaluation by evaluation", () => {
     assert.deepEqual(told("rankMe", [40, 11]), []);
     assert.match(told("rankMe", [40, 9])[0]!, /rankMe is 9, below 10, up to epoch 0\.1\): lower train\.lr/);
+  });
+});
+
+describe("a rule of a plugin", () => {
+  const declare = (apply: (setup: SetupContext) => void) =>
+    tinyTraining(new EagerEngine({ backend: "cpu", library: "test" }), [learnsOnes, declares("acme", apply)]);
+  const words = { problem: "p", remedy: "r" };
+
+  it("is about a metric of its own, and can ask its schedules", async () => {
+    const { declarations } = await declare((setup) => {
+      const limit = setup.schedule("limit", () => 0.5);
+      setup.health({ signal: "x", above: ({ value }) => value(limit), ...words });
+    });
+    assert.deepEqual(
+      declarations.healthRules.map(({ signal }) => signal),
+      ["metric/acme.x"],
+    );
+    const { judged, steps } = toldOf(declarations.healthRules, [3, 3, 3]);
+    assert.deepEqual([judged[2]!.limits, steps], [{ "health/above/acme.x": 2 }, [2]]);
+  });
+
+  it("is refused without a limit, and with what is none", async () => {
+    const rejects = (given: object, ...expected: readonly [string, ...string[]]) =>
+      assert.rejects(
+        declare((setup) => setup.health({ ...words, ...given } as HealthRule)),
+        coded(...expected),
+      );
+    await rejects({ signal: "x" }, "HEALTH_UNLIMITED", '"acme"', '"x"');
+    await rejects({ signal: "x", above: NaN }, "ARGUMENT_INVALID", 'setup.health("x")', "above");
+    await rejects({ signal: "x", over: 1 }, "ARGUMENT_INVALID", '"over"');
+    await rejects({ above: 1 }, "ARGUMENT_INVALID", "signal");
+    await rejects({ signal: "x", above: 1, remedy: 3 }, "ARGUMENT_INVALID", "remedy");
+  });
+
+  it("fails in its plugin's name where its limit is no number", async () => {
+    const { declarations } = await declare((setup) =>
+      setup.health({ signal: "x", above: ({ step }) => 0 / (step - 2), ...words }),
+    );
+    assert.throws(
+      () => toldOf(declarations.healthRules, [1, 1, 1]),
+      coded("HEALTH_LIMIT", '"acme"', '"x"', "step 2"),
+    );
+  });
+
+  it("cannot be declared in the step", async () => {
+    const late = plugin("late", (hooks, name) => {
+      hooks.setup.tap(name, (setup) => {
+        hooks.loss.tap(name, () => setup.health({ signal: "x", above: 1, ...words }));
+      });
+    });
+    const training = await tinyTraining(new EagerEngine({ backend: "cpu", library: "test" }), [
+      learnsOnes,
+      late,
+    ]);
+    await assert.rejects(
+      training.step("train", tinyBatch(training), at(0)),
+      coded("DECLARED_LATE", "health"),
+    );
   });
 });
