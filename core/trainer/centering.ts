@@ -36,7 +36,7 @@ export interface TeacherTargets {
     temperature: tf.Tensor,
     used?: tf.Tensor1D,
   ): tf.Tensor2D;
-  /** [1, K], what is taken off the logits, to look at; absent where it is nothing of its own. */
+  /** [1, K], what is taken off the logits, to look at; absent where there is no such. */
   center?(step: StepContext): tf.Tensor;
   /**
    * In `update`: moves what there is to move. Absent where there is nothing, and nobody has to have the mean ready.
