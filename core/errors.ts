@@ -259,6 +259,14 @@ export const errors = {
     message: `plugin "${plugin}": the schedule "${name}" gives ${got} at step ${step}`,
     fix: "let it return a finite number at every step",
   })),
+  healthUnlimited: coded("HEALTH_UNLIMITED", (plugin: string, signal: string) => ({
+    message: `plugin "${plugin}" watches "${signal}" without a limit`,
+    fix: "say above or below which value it is unhealthy",
+  })),
+  healthLimit: coded("HEALTH_LIMIT", (plugin: string, signal: string, step: number, got: string) => ({
+    message: `plugin "${plugin}": the limit of "${signal}" is ${got} at step ${step}`,
+    fix: "let it return a finite number, or nothing where nothing is judged",
+  })),
   gateUnknown: coded("GATE_UNKNOWN", (plugin: string, name: string) => ({
     message: `plugin "${plugin}" gates "${name}", which is not a declared weight`,
     fix: "declare the variable or head before gating it",
@@ -391,15 +399,36 @@ export const errors = {
       terms: readonly string[],
       origin: { op: string; scope: string; gradientOf?: string } | undefined,
       fix: string = "lower train.lr, raise the temperatures, or use fp32, then resume",
+      saved?: { file: string; command: string },
     ) => ({
       message:
         `step ${step} is not finite (${terms.length > 0 ? terms.join(", ") : "gradients"})` +
         (origin ? `; the first such value is the result of ${origin.op} in ${origin.scope}` : "") +
         (origin?.gradientOf === undefined ? "" : `, in the gradient of ${origin.gradientOf}`) +
-        "; the state before it is kept",
-      fix,
+        (saved
+          ? `; the state before it is kept, and its batch in ${saved.file}`
+          : "; the state before it is kept"),
+      fix: saved ? `${fix}; \`${saved.command}\` runs the step again` : fix,
     }),
   ),
+  replayDamaged: coded("REPLAY_DAMAGED", (path: string, cause: unknown) => ({
+    message: `the saved batch ${path} is damaged: ${cause instanceof Error ? cause.message : String(cause)}`,
+    fix: "delete it, and let the run go on to the step again with --resume",
+  })),
+  replayMissing: coded("REPLAY_MISSING", (folder: string, step: number, known: readonly number[]) => ({
+    message:
+      `there is no saved batch of step ${step} in ${folder}` +
+      (known.length > 0 ? `; there are those of ${known.join(", ")}` : ""),
+    fix: "leave out --step for the latest one, or for the step that comes next",
+  })),
+  replayState: coded("REPLAY_STATE", (saved: number, checkpoint: number) => ({
+    message: `the saved batch is of step ${saved}, and the newest checkpoint of step ${checkpoint}`,
+    fix: "leave the checkpoint of the failing step where it is until the step was looked at; without it, resume the run",
+  })),
+  replayMismatch: coded("REPLAY_MISMATCH", (what: string) => ({
+    message: `the saved batch does not fit this config: ${what}`,
+    fix: "replay with the batch sizes, views and plugins of the run; learning rate, temperatures and weights may differ",
+  })),
   checkpointWrite: coded("CHECKPOINT_WRITE", (path: string, cause: unknown) => ({
     message: `the checkpoint ${path} could not be written: ${cause instanceof Error ? cause.message : String(cause)}`,
     fix: "make the run folder writable and free some space; earlier checkpoints are untouched",

@@ -351,6 +351,15 @@ export const runSchema = z.strictObject({
         .describe("without such a folder, the share of each class that is tested on, and not learned from"),
     })
     .prefault({}),
+  health: z
+    .union([
+      z.literal(false),
+      z.strictObject({
+        window: count.default(50).describe("updates over which a signal is averaged before it is judged"),
+      }),
+    ])
+    .prefault({})
+    .describe("warn where a run collapses or diverges; false for no warnings"),
   report: z
     .strictObject({ samples: orZero.default(6).describe("images that the report shows with their views") })
     .prefault({}),

@@ -3,7 +3,7 @@ import { stringify } from "yaml";
 import { describeCard, standardError } from "../eval/card.ts";
 import type { EvalResult, Figure, ProtocolCard, SweepPoint } from "../eval/card.ts";
 import { lineChart } from "./charts.ts";
-import { chartsFromMetrics } from "./curves.ts";
+import { chartsFromMetrics, healthCharts } from "./curves.ts";
 import { number, percent } from "./format.ts";
 import { markup, type Content, type Markup } from "./markup.ts";
 import type { Fact, ReportData, ReportTable, RunStatus } from "./report-data.ts";
@@ -70,6 +70,16 @@ export function curves({ metrics, curveBaselines }: ReportData): Content {
   if (charts.length === 0) return undefined;
   return markup`<section>
     <h2>Training</h2>
+    <div class="charts">${charts.map(lineChart)}</div>
+  </section>`;
+}
+
+export function health({ metrics }: ReportData): Content {
+  const charts = healthCharts(metrics);
+  if (charts.length === 0) return undefined;
+  return markup`<section>
+    <h2>Health</h2>
+    <p>What tells a run that learns from one that collapses or diverges. The median of a signal over the latest updates is held to the dashed limit; beyond it there is a warning at the top of this page.</p>
     <div class="charts">${charts.map(lineChart)}</div>
   </section>`;
 }

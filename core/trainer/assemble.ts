@@ -81,6 +81,7 @@ export async function assemble(
       momentumEnd: teacher.momentumEnd,
       accumulation,
       normalisation: data,
+      health: config.health !== false,
     },
   }).catch((error: unknown) => {
     engine.close();

@@ -4,6 +4,7 @@ import { isEmoji, type EmojiDataset } from "../data/emoji.ts";
 import { Evaluator, knnTask, retrievalTask, type Evaluation } from "../eval/evaluator.ts";
 import type { Progress } from "../eval/labelled-images.ts";
 import type { Protocol } from "../eval/protocols.ts";
+import { RankedExtractor } from "../eval/rank-me.ts";
 import { RawPixels } from "../eval/raw-pixels.ts";
 import type { Task } from "../eval/task.ts";
 import { LOGGER } from "../tokens.ts";
@@ -63,9 +64,15 @@ export async function evaluatorOf(
   const run: RunEvaluator = {
     untrained: {},
     measureUntrained: async () => {
-      run.untrained = await evaluator.measure(extractor);
+      const ranked = new RankedExtractor(extractor);
+      const figures = await evaluator.measure(ranked);
+      run.untrained = { ...figures, ...ranked.scalars };
     },
-    evaluate: () => evaluator.evaluate(extractor, extractor.network.name, run.untrained),
+    evaluate: async () => {
+      const ranked = new RankedExtractor(extractor);
+      const evaluation = await evaluator.evaluate(ranked, extractor.network.name, run.untrained);
+      return { ...evaluation, scalars: { ...evaluation.scalars, ...ranked.scalars } };
+    },
   };
   return run;
 }
