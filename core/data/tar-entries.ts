@@ -56,6 +56,7 @@ export async function* tarEntries(file: FileAccess): AsyncGenerator<TarEntry, vo
     const text = () => extension(blocks, offset, length);
     switch (header.type) {
       case "ExtendedHeader":
+      case "OldExtendedHeader":
         pax = Pax.parse(await text(), pax);
         continue;
       case "GlobalExtendedHeader":
@@ -64,6 +65,8 @@ export async function* tarEntries(file: FileAccess): AsyncGenerator<TarEntry, vo
       case "NextFileHasLongPath":
       case "OldGnuLongPath":
         longName = (await text()).replace(/\0[^]*/, "");
+        continue;
+      case "NextFileHasLongLinkpath":
         continue;
       case "File":
       case "OldFile":
@@ -75,6 +78,9 @@ export async function* tarEntries(file: FileAccess): AsyncGenerator<TarEntry, vo
           length,
           read: () => blocks.read(offset, length),
         };
+        break;
+      default:
+        break;
     }
     pax = longName = undefined;
   }

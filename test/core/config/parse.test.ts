@@ -48,6 +48,8 @@ describe("config schema", () => {
         std: [0.229, 0.224, 0.225],
         background: "#ffffff",
         prefetch: 2,
+        readTimeout: 60,
+        maxUnreadable: 0.1,
       });
       const { train, teacher, seed } = parseConfig(config(), base);
       assert.deepEqual(train, {

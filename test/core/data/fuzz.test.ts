@@ -4,7 +4,6 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import fc from "fast-check";
-import sharp from "sharp";
 import { parseConfig } from "../../../core/config/parse.ts";
 import { decode } from "../../../core/data/decode.ts";
 import { FileReader, type FileSystem } from "../../../core/data/file-reader.ts";
@@ -186,8 +185,8 @@ describe("damaged", () => {
             plugins: ["dino"],
           };
           const { data } = parseConfig(config, join(folder(), "patterns"));
-        // A folder is read with all that is below it: not the whole disk.
-        fc.pre([data.path!].flat().every((path) => path.startsWith(folder())));
+          // A folder is read with all that is below it: not the whole disk.
+          fc.pre([data.path!].flat().every((path) => path.startsWith(folder())));
           await codedOnly(
             () => findShards(data.path!, ".tar"),
             "DATASET_SHARDS_MISSING",

@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { errors } from "../../../core/errors.ts";
+import { centeredBatches } from "../../../core/data/evaluation.ts";
+import { Resampler } from "../../../core/data/resample.ts";
 import type { Dataset } from "../../../core/data/dataset.ts";
 import { DecodeCache } from "../../../core/data/decode-cache.ts";
 import { FileReader, type FileSystem } from "../../../core/data/file-reader.ts";
@@ -68,6 +71,39 @@ describe("images that the disk does not give", () => {
       message: /the 6 drawn in its place.*EIO/,
     });
     assert.ok(gone.reads <= 3 * 8 * 8, `${gone.reads} reads`);
+  });
+});
+
+describe("an image that is too large for the memory", () => {
+  const folder = temporaryFolder();
+
+  it("is replaced, and left out of evaluations", async () => {
+    const dataset = await pictureDataset(join(folder(), "pictures"), 3);
+    const resize = Resampler.prototype.resize;
+    Resampler.prototype.resize = function (options, out) {
+      // The first picture is 40 pixels wide.
+      const { width, height } = this.image;
+      if (width === 40) throw errors.imageMemory({ width, height }, 5e9);
+      resize.call(this, options, out);
+    };
+    const pipeline = new ViewPipeline({
+      dataset,
+      views: [{ group: "global", count: 1, size: 8, scale: [0.4, 1], ratio: [1, 1], flip: 0.5 }],
+      batchSize: 3,
+      seed: 3,
+      workers: 0,
+    });
+    try {
+      const batch = (await pipeline.batches(0).next()).value!;
+      assert.deepEqual(batch.replaced.map(({ index }) => index), [0]); // prettier-ignore
+      assert.match(batch.replaced[0]!.reason, /an image of 40 x 30 pixels needs 5\.00 GB/);
+      const evaluated = centeredBatches(dataset, [0, 1, 2], { size: 8, batchSize: 3 });
+      const { indices, skipped } = (await evaluated.next()).value!;
+      assert.deepEqual([[...indices], skipped.map(({ error }) => error.code)], [[1, 2], ["IMAGE_MEMORY"]]);
+    } finally {
+      Resampler.prototype.resize = resize;
+      await pipeline.close();
+    }
   });
 });
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readdir, readFile, rename, writeFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { renameSync } from "node:fs";
 import { join } from "node:path";
 import { tarOf } from "../data/shard-files.ts";
