@@ -6,6 +6,7 @@ import { evalCommand } from "./commands/eval.ts";
 import { newPluginCommand } from "./commands/new-plugin.ts";
 import { previewCommand } from "./commands/preview.ts";
 import { profileCommand } from "./commands/profile.ts";
+import { replayCommand } from "./commands/replay.ts";
 import { runsCommand } from "./commands/runs.ts";
 import { schemaCommand } from "./commands/schema.ts";
 import { setupCommand } from "./commands/setup.ts";
@@ -51,6 +52,7 @@ export function makeProgram(context: CliContext): Command {
     previewCommand,
     profileCommand,
     evalCommand,
+    replayCommand,
     runsCommand,
     newPluginCommand,
     schemaCommand,
