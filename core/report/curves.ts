@@ -113,10 +113,19 @@ function limitsOf(signal: string, all: ReadonlyMap<string, Point[]>): Series[] {
   });
 }
 
+/** Signals that are not written as they are called. */
+const SIGNALS: Record<string, string> = {
+  klDivergence: "KL(teacher ‖ student)",
+  rankMe: "RankMe",
+  gradNorm: "Gradient norm",
+};
+
 /** "pixel-relation.rowEntropy" -> "pixel-relation: row entropy" */
 function signalTitle(signal: string): string {
   const dot = signal.indexOf(".");
-  return dot < 0 ? title(signal) : `${signal.slice(0, dot)}: ${title(signal.slice(dot + 1)).toLowerCase()}`;
+  const name = signal.slice(dot + 1);
+  if (dot < 0) return SIGNALS[name] ?? title(name);
+  return `${signal.slice(0, dot)}: ${SIGNALS[name] ?? title(name).toLowerCase()}`;
 }
 
 const COORDINATES = new Set(["step", "epoch", "time"]);
