@@ -1,6 +1,6 @@
 /** Weights that a run starts from in the place of random ones: of each network, what a file has of it. */
 import { errors } from "../errors.ts";
-import { inferBackbone, settingsOf } from "../weights/infer-backbone.ts";
+import { inferBackbone, publishedHeads, settingsOf } from "../weights/infer-backbone.ts";
 import { listed, matchWeights, shapesText, type WeightsMatch } from "../weights/match.ts";
 import type { StoredNetwork, StoredRole } from "../weights/networks.ts";
 import type { SkippedTensor } from "../weights/stored-tensor.ts";
@@ -54,7 +54,8 @@ export async function openInitialWeights(named: string, training: Training): Pro
     const wanted = Array.from(variables, ([name, { shape }]) => ({ name, shape }));
     return { network, variables, stored, ...matchWeights(wanted, stored) };
   });
-  for (const { stored, match } of matched) requireSomeBackbone(weights, stored, match);
+  for (const { stored, match } of matched)
+    requireSomeBackbone(weights, stored, match, declarations.backbone.numHeads);
   return {
     origin: {
       path: weights.path,
@@ -80,7 +81,13 @@ function roleOf({ name, from }: Network): typeof STUDENT | typeof TEACHER {
   return from ? roleOf(from) : STUDENT;
 }
 
-function requireSomeBackbone({ path, about }: Weights, stored: StoredNetwork, match: WeightsMatch): void {
+/** @param heads of the run's backbone, for weights that do not tell theirs */
+function requireSomeBackbone(
+  { path, about }: Weights,
+  stored: StoredNetwork,
+  match: WeightsMatch,
+  heads: number,
+): void {
   const { kept, resized, missing, ofAnotherShape } = match;
   const inBackbone = (name: string) => name.startsWith("backbone.");
   if ([...kept, ...resized.map(({ name }) => name)].some(inBackbone)) return;
@@ -88,7 +95,8 @@ function requireSomeBackbone({ path, about }: Weights, stored: StoredNetwork, ma
     ...listed("of another shape", ofAnotherShape.filter(({ name }) => inBackbone(name)).map(shapesText)),
     ...listed("missing", missing.filter(inBackbone)),
   ];
-  const { backbone } = inferBackbone(path, stored, about);
+  const numHeads = about.numHeads ?? publishedHeads(stored) ?? heads;
+  const { backbone } = inferBackbone(path, stored, { numHeads });
   throw errors.weightsMismatch(
     path,
     problem.join("; "),

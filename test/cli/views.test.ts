@@ -7,6 +7,7 @@ import { installProgress } from "../../cli/library.ts";
 import { tableLines } from "../../cli/table.ts";
 import { Terminal } from "../../cli/terminal.ts";
 import { resultLines, TrainView } from "../../cli/train-view.ts";
+import { originLines } from "../../cli/weights-view.ts";
 import type { RunSummary } from "../../core/report/runs.ts";
 import type { StepReport } from "../../core/trainer/train.ts";
 
@@ -120,5 +121,41 @@ describe("what the CLI shows", () => {
     for (const bytes of [0, 5e8, 1e9]) tell({ stage: "download", item: "x.whl", bytes, total: 1e9 });
     tell({ stage: "unpack", item: "x.whl", bytes: 0, total: undefined });
     assert.deepEqual(lines(), ["downloading x.whl (1.0 GB)", "unpacking x.whl"]);
+  });
+
+  it("is what became of given weights, once for networks of which the same is to be said", () => {
+    const whole = {
+      from: "teacher",
+      kept: 150,
+      resized: [],
+      missing: [],
+      ofAnotherShape: [],
+      unexpected: [],
+    } as const;
+    const origin = {
+      path: "/x/dino.pth",
+      label: "dino.pth",
+      skipped: [{ name: "scale", reason: "F8_E4M3" }],
+      networks: [
+        { ...whole, network: "student" },
+        { ...whole, network: "teacher" },
+        {
+          ...whole,
+          network: "gram",
+          resized: [{ name: "backbone.pos_embed", from: 14, to: 6 }],
+          missing: ["a", "b", "c", "d"],
+          ofAnotherShape: [{ name: "e", file: [1, 2], here: [3] }],
+          unexpected: ["head.bias"],
+        },
+      ],
+    };
+    assert.deepEqual(plain(originLines(origin)), [
+      "student and teacher from the teacher of dino.pth: 150 weights",
+      "gram from the teacher of dino.pth: 151 weights; the position embedding resized from 14 x 14 to 6 x 6 patches",
+      "  missing, so they stay as they were: a, b, c and 1 more",
+      "  of another shape, so they stay as they were: e [1, 2], here [3]",
+      "  not used: head.bias",
+      "of types that are not read: scale (F8_E4M3)",
+    ]);
   });
 });
