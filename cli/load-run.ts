@@ -56,7 +56,8 @@ async function readConfig(file: string | undefined, { preset }: ConfigOptions, r
   throw errors.usage("there is no config", "name a config file, or a preset with --preset");
 }
 
-function withData(config: unknown, { data, limit }: ConfigOptions): unknown {
+/** The config with the images that the options name. */
+export function withData(config: unknown, { data, limit }: ConfigOptions): unknown {
   const { data: written } = (config ?? {}) as { data?: object };
   const changes = {
     ...(data === undefined ? {} : { dataset: "image-folder", path: resolve(data) }),

@@ -7,6 +7,7 @@ import { deviceName } from "../core/run/provenance.ts";
 import { liveLine, plainLine, type StepView } from "./progress.ts";
 import type { Terminal } from "./terminal.ts";
 import { theme } from "./theme.ts";
+import { originLines } from "./weights-view.ts";
 
 /** Redrawing faster than this is flicker. */
 export const REDRAW_MS = 100;
@@ -66,6 +67,7 @@ function startLines(info: TrainingStart): string[] {
     `  ${of(info.images, "image")}, ${plan}`,
     `  ${info.plugins.join(" + ")}, ${count(info.parameters)} trained weights`,
     theme.quiet(`  ${info.engine} engine on ${deviceName(info.device)}, ${info.precision}, ${library}`),
+    ...(info.init ? originLines(info.init).map((line) => `  ${line}`) : []),
   ];
 }
 

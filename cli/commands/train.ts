@@ -15,6 +15,8 @@ export interface TrainCommandOptions extends ConfigOptions {
   /** True without a name: the newest run that can go on. */
   readonly resume?: string | true;
   readonly out?: string;
+  /** A file of weights, or a run. */
+  readonly init?: string;
 }
 
 export function trainCommand(context: CliContext): Command {
@@ -49,6 +51,7 @@ export function withImageOptions(command: Command): Command {
 export function withTrainOptions(command: Command): Command {
   return withConfigOptions(command)
     .option("--dry-run", "one step, one evaluation and one checkpoint, and keep nothing")
+    .option("--init <weights>", "begin with these weights: a .safetensors or .pth file, or a run")
     .option("--out <folder>", "the run's folder (default: a new one in runs)");
 }
 
@@ -59,7 +62,7 @@ export async function runTrain(
 ): Promise<void> {
   const { terminal } = context;
   const { RunFolder } = await import("../../core/run/folder.ts");
-  const { out, dryRun, resume } = options;
+  const { out, dryRun, resume, init } = options;
   if (resume !== undefined && (out !== undefined || dryRun === true)) {
     throw errors.usage("a run that goes on has its folder and its plan", "leave out --out and --dry-run");
   }
@@ -75,6 +78,7 @@ export async function runTrain(
       baseDir,
       out,
       resume: run,
+      init,
       dryRun,
       signal,
       observer: new TrainView(terminal),

@@ -12,6 +12,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import type { EvalResult } from "../eval/card.ts";
 import { errors } from "../errors.ts";
 import { RUN_FILES, type RunRecord } from "../report/runs.ts";
+import type { WeightsOrigin } from "../trainer/initial-weights.ts";
 import { writeJsonAtomic } from "./atomic-file.ts";
 import { isAlive } from "../process-alive.ts";
 
@@ -30,6 +31,8 @@ export interface RunFile extends RunRecord {
   readonly images: number;
   /** Trained weights. */
   readonly parameters: number;
+  /** The weights that it began with, unless they were random. */
+  readonly init?: WeightsOrigin;
   /** What was typed. */
   readonly command: string;
   /** The config's folder, which its paths start from. */

@@ -1,6 +1,7 @@
 /** A whole run: the folder, the training, the records, whatever the end. */
 import type { ResolvedConfig } from "../config/schema.ts";
 import type { ResolvedPlugin } from "../trainer/assemble.ts";
+import { errors } from "../errors.ts";
 import { train, type TrainObserver, type TrainSummary } from "../trainer/train.ts";
 import { RunFolder } from "./folder.ts";
 import { Recorder } from "./recorder.ts";
@@ -12,6 +13,8 @@ export interface RunOptions {
   readonly out?: string;
   /** Go on with this run instead of starting one. */
   readonly resume?: RunFolder;
+  /** Weights to begin with: a safetensors or PyTorch file, a folder with one, a run, or a checkpoint of one. */
+  readonly init?: string;
   /** One step, one evaluation and one checkpoint; the folder is removed again unless `out` names it. */
   readonly dryRun?: boolean;
   /** Finishes the step, saves and returns. */
@@ -30,7 +33,7 @@ export interface RunSummary extends TrainSummary {
 /**
  * Trains in a run folder and writes all that goes into it.
  *
- * @throws RUN_FOLDER_EXISTS, RUN_FOLDER_NOT_WRITABLE, RUN_DISK_FULL, RUN_BUSY, and what `train` throws. A run that
+ * @throws USAGE for `init` of a run that goes on, RUN_FOLDER_EXISTS, RUN_FOLDER_NOT_WRITABLE, RUN_DISK_FULL, RUN_BUSY, and what `train` throws. A run that
  *   fails after its first step keeps its folder, with the status "failed".
  */
 export async function runTraining(
@@ -38,8 +41,13 @@ export async function runTraining(
   plugins: readonly ResolvedPlugin[],
   options: RunOptions,
 ): Promise<RunSummary> {
-  const { baseDir, out, resume, dryRun = false, signal, observer = {}, command = "train()" } = options;
+  const { baseDir, out, resume, init, dryRun = false, signal, observer = {}, command = "train()" } = options;
   const title = config.name ?? methodName(plugins);
+  if (resume && init !== undefined)
+    throw errors.usage(
+      "a run that goes on has its weights",
+      "leave out the weights to begin with, or start a new run",
+    );
   resume?.requireIdle();
   const folder = resume ?? RunFolder.create({ name: dryRun ? `${title}-dry-run` : title, out });
   const written = writtenConfig(config, plugins);
@@ -58,6 +66,7 @@ export async function runTraining(
       baseDir,
       folder: folder.path,
       resume: resume !== undefined,
+      init,
       dryRun,
       signal,
       observer: inTurn(recorder, observer),

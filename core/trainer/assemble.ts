@@ -122,7 +122,10 @@ export async function firstBatch({ pipeline }: Assembly): Promise<ViewBatch> {
 }
 
 /** Undefined where the config leaves the dataset to a plugin. */
-async function openDataset({ data }: ResolvedConfig, baseDir: string): Promise<Dataset | undefined> {
+export async function openDataset(
+  { data }: Pick<ResolvedConfig, "data">,
+  baseDir: string,
+): Promise<Dataset | undefined> {
   if (data.dataset === "emoji")
     return openEmoji({ limit: data.limit, from: [import.meta.dirname, baseDir, process.cwd()] });
   if (data.dataset === "image-folder")

@@ -89,7 +89,8 @@ function variableKey({ name }: VariableDeclaration, network: Network | undefined
   return `${network?.name ?? "state"}/${name}`;
 }
 
-function initialValue(init: Initializer, size: number, random: Random): Float32Array {
+/** What a parameter starts as. */
+export function initialValue(init: Initializer, size: number, random: Random): Float32Array {
   const values = new Float32Array(size);
   switch (init.kind) {
     case "zeros":

@@ -11,6 +11,7 @@ import { CHECKPOINTS } from "../tokens.ts";
 import { assemble, type Assembly, type ResolvedPlugin } from "./assemble.ts";
 import { valuesFor, type Checkpoint } from "./checkpoint.ts";
 import { makeEvaluator, type RunEvaluator } from "./evaluate.ts";
+import { openInitialWeights, type WeightsOrigin } from "./initial-weights.ts";
 import { sampleViews } from "./preview.ts";
 import { RelationPictures } from "./relation-pictures.ts";
 import { StepClock } from "./step-clock.ts";
@@ -33,6 +34,8 @@ export interface TrainingStart {
   readonly parameters: number;
   readonly plugins: readonly string[];
   readonly images: number;
+  /** What the run begins with; absent where that is random, and where a run goes on. */
+  readonly init?: WeightsOrigin;
 }
 
 export interface StepReport extends StepResult {
@@ -67,6 +70,8 @@ export interface TrainOptions {
   readonly folder: string;
   /** Go on from the newest whole checkpoint of this folder. */
   readonly resume?: boolean;
+  /** Weights to begin with, where the run does not go on: a file, a folder of a model, a run, a checkpoint of one. */
+  readonly init?: string;
   /** One step, one evaluation, one checkpoint. */
   readonly dryRun?: boolean;
   /** Finishes the step, saves and returns. */
@@ -127,6 +132,7 @@ class TrainRun {
   private evaluator!: RunEvaluator;
   private evaluations: readonly EvalResult[] = [];
   private savedStep = -1;
+  private origin: WeightsOrigin | undefined;
 
   constructor(
     assembly: Assembly,
@@ -178,9 +184,13 @@ class TrainRun {
   private async begin(): Promise<number> {
     const { training, container, dataset, config } = this.assembly;
     if (!this.options.resume) {
+      const { init } = this.options;
+      const weights = init === undefined ? undefined : await openInitialWeights(init, training);
       await training.initialize();
       this.observer.status?.("evaluating the untrained backbone");
       await this.evaluator.measureUntrained();
+      await weights?.load();
+      this.origin = weights?.origin;
       return 0;
     }
     let damaged: Error | undefined;
@@ -214,6 +224,7 @@ class TrainRun {
       parameters: training.state.parameterCount(),
       plugins: this.pluginNames,
       images: dataset.size,
+      ...(this.origin && { init: this.origin }),
     });
   }
 

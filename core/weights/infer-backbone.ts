@@ -1,5 +1,6 @@
 /** The backbone that weights are of, by their shapes. */
 import { errors } from "../errors.ts";
+import { vitArchitectures } from "../vit/vit.ts";
 import type { AboutWeights } from "./about.ts";
 import type { StoredNetwork } from "./networks.ts";
 import { positionForm } from "./positions.ts";
@@ -68,13 +69,18 @@ export function inferBackbone(
         : `${rows} positions are of no square grid of patches`;
     throw errors.weightsMismatch(path, problem, "name the weights of a plain ViT with learned positions");
   }
+  const heads = numHeads ?? publishedHeads(network);
+  if (heads === undefined) {
+    const problem = `how many heads it has does not show, and its width of ${embedDim} is no multiple of ${HEAD_DIM}`;
+    throw errors.weightsMismatch(path, problem, "say it as backbone.numHeads");
+  }
   return {
     channels,
     backbone: {
       arch: "vit",
       embedDim,
       depth: blocks.length,
-      numHeads: numHeads ?? headsOf(path, embedDim),
+      numHeads: heads,
       mlpRatio: hidden / embedDim,
       patchSize,
       imageSize: form.side * patchSize,
@@ -85,9 +91,28 @@ export function inferBackbone(
   };
 }
 
-function headsOf(path: string, embedDim: number): number {
+/** As many heads as published transformers of its width have; undefined where there is none of that width. */
+export function publishedHeads(network: StoredNetwork): number | undefined {
+  const [embedDim = 0] = network.backbone().get("patch_embed.proj.weight")?.shape ?? [];
   const heads = HEADS[embedDim] ?? embedDim / HEAD_DIM;
-  if (Number.isInteger(heads)) return heads;
-  const problem = `how many heads it has does not show, and its width of ${embedDim} is no multiple of ${HEAD_DIM}`;
-  throw errors.weightsMismatch(path, problem, "say it as backbone.numHeads");
+  return Number.isInteger(heads) && heads > 0 ? heads : undefined;
+}
+
+/** What a config has to say for a backbone of these sizes: "backbone.arch=vit-small backbone.patchSize=8". */
+export function settingsOf(sizes: BackboneSizes): string {
+  const { embedDim, depth, numHeads, mlpRatio, patchSize, registerTokens, layerScale, qkvBias } = sizes;
+  const arch = Object.entries(vitArchitectures).find(
+    ([, known]) => known.embedDim === embedDim && known.depth === depth && known.numHeads === numHeads,
+  )?.[0];
+  const settings = {
+    ...(arch === undefined ? { arch: "vit", embedDim, depth, numHeads } : { arch }),
+    patchSize,
+    ...(mlpRatio === 4 ? {} : { mlpRatio }),
+    ...(registerTokens === 0 ? {} : { registerTokens }),
+    ...(layerScale === undefined ? {} : { layerScale }),
+    ...(qkvBias ? {} : { qkvBias }),
+  };
+  return Object.entries(settings)
+    .map(([key, value]) => `backbone.${key}=${value}`)
+    .join(" ");
 }

@@ -2,7 +2,8 @@
 import { errors } from "../errors.ts";
 import type { StoredNetwork } from "./networks.ts";
 import { positionForm, resizePositions, type PositionForm } from "./positions.ts";
-import type { StoredTensor } from "./stored-tensor.ts";
+import type { Weights } from "./open.ts";
+import type { SkippedTensor, StoredTensor } from "./stored-tensor.ts";
 
 /** A parameter of a backbone or head that wants values: "backbone.cls_token", "projection.mlp.0.weight". */
 export interface WantedParameter {
@@ -80,7 +81,7 @@ const TRUNK = /^(blocks|norm\w*|patch_embed|dist_token|rope\w*|rel_pos\w*)\b/;
  * @throws WEIGHTS_MISMATCH where a parameter has no value, or a tensor of the transformer no place
  */
 export function requireWholeBackbone(
-  path: string,
+  { path, skipped }: Pick<Weights, "path" | "skipped">,
   network: StoredNetwork,
   { missing, ofAnotherShape, unexpected }: WeightsMatch,
 ): void {
@@ -94,6 +95,7 @@ export function requireWholeBackbone(
     ...listed("that this backbone has no part for", foreign),
   ];
   if (problems.length === 0) return;
+  problems.push(...listed("of types that are not read", skipped.map(skippedText)));
   throw errors.weightsMismatch(
     path,
     problems.join("; "),
@@ -106,6 +108,11 @@ export function listed(what: string, names: readonly string[]): string[] {
   if (names.length === 0) return [];
   const more = names.length > 3 ? ` and ${names.length - 3} more` : "";
   return [`${what}: ${names.slice(0, 3).join(", ")}${more}`];
+}
+
+/** "norm.weight (F8_E4M3)" */
+export function skippedText({ name, reason }: SkippedTensor): string {
+  return `${name} (${reason})`;
 }
 
 /** "backbone.norm.weight [384], here [192]" */

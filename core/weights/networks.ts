@@ -5,6 +5,7 @@
  *   their backbones     blocks.0.norm1.weight …, as timm's models, with or without a prefix such as "module."
  *   relata              student/backbone.blocks.0…, student/projection.mlp.0…
  */
+import { officialName } from "./official-name.ts";
 import type { StoredTensor } from "./stored-tensor.ts";
 
 /** A network as it is told to people: a file that does not say has a "network". */
@@ -54,21 +55,13 @@ export class StoredNetwork {
       const names = inBackbone === "register_tokens" ? [inBackbone, "reg_token"] : [inBackbone];
       return names.map((name) => this.backbonePrefix + name);
     }
-    return [parameter, ...officialNames(parameter)].map((name) => this.prefix + name);
+    return [parameter, ...otherNames(parameter)].map((name) => this.prefix + name);
   }
 }
 
-/**
- * What the official checkpoints call a head's parameter; DINO's and iBOT's last layer has a second name where PyTorch
- * keeps its weight norm as a parametrisation.
- */
-function officialNames(parameter: string): string[] {
-  const name = parameter
-    .replace(/^projection\.cls\./, "head.")
-    .replace(/^projection\./, "head.")
-    .replace(/^ibot\.maskToken$/, "backbone.masked_embed")
-    .replace(/^(pixel|channel)-relation\.head\./, "backbone.$1_sere.")
-    .replace(/^(pixel|channel)-relation\.localHead\./, "backbone.$1_sere_local.");
+/** What else a head's parameter may be called; newer PyTorch keeps a weight norm's parts as a parametrisation. */
+function otherNames(parameter: string): string[] {
+  const name = officialName(parameter);
   const parametrised = name
     .replace(/\.weight_g$/, ".parametrizations.weight.original0")
     .replace(/\.weight_v$/, ".parametrizations.weight.original1");
