@@ -38,7 +38,7 @@ export type { EmbedOptions, EmbedSummary, ExportOptions, ExportSummary, NetworkO
 export interface TrainOptions extends Omit<RunOptions, "baseDir" | "resume" | "command"> {
   /** Where paths in the config start (default: the current folder). */
   readonly baseDir?: string;
-  /** Goes on with the run in this folder. */
+  /** Goes on with the run in this folder; "auto": with the one in `out`, and starts it where there is none yet. */
   readonly resume?: string;
 }
 
@@ -59,7 +59,7 @@ export async function train(config: RunConfig, options: TrainOptions = {}): Prom
   return runTraining(resolved, await resolvePlugins(resolved.plugins, baseDir), {
     ...rest,
     baseDir,
-    resume: resume === undefined ? undefined : RunFolder.open(resume),
+    resume: resume === undefined || resume === "auto" ? resume : RunFolder.open(resume),
   });
 }
 

@@ -56,7 +56,7 @@ export async function exportRun(run: RunFolder, options: ExportOptions = {}): Pr
     run: run.name,
     network,
     step: String(step),
-    plugins: checkpoint.plugins.join(" "),
+    plugins: Object.keys(checkpoint.settings.plugins).join(" "),
   };
   await makeOutputs([folder], async ([part]) => {
     await mkdir(part!);

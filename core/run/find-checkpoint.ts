@@ -18,7 +18,7 @@ export async function findCheckpoint(
   wanted: number | string | undefined,
   { warn }: Pick<Logger, "warn">,
 ): Promise<Checkpoint> {
-  const store = new FolderCheckpoints(run.checkpoints, Infinity);
+  const store = new FolderCheckpoints(run.checkpoints, { keepLast: Infinity });
   if (wanted === undefined) {
     const newest = await store.latest((error) => warn(String(error)));
     if (!newest) throw errors.checkpointMissing(run.path);

@@ -46,7 +46,12 @@ export function compose(
     if (!dataset) throw errors.datasetUnknown(data.dataset);
     return dataset;
   });
-  container.bind(CHECKPOINTS, () => new FolderCheckpoints(checkpoints, config.checkpoint.keepLast));
+  container.bind(CHECKPOINTS, (services) => {
+    const { keepLast, keepEveryEpochs } = config.checkpoint;
+    const { stepsPerEpoch } = services.get(RUN);
+    const keepEverySteps = keepEveryEpochs && keepEveryEpochs * stepsPerEpoch;
+    return new FolderCheckpoints(checkpoints, { keepLast, keepEverySteps });
+  });
   container.bind(OPTIMIZER, () => new AdamW({ ...train.adam, decayBiases: train.decayBiases }));
   container.bind(CENTERING, () => new MovingCenter());
   container.bind(RUN, (services) => runInfo(config, services.get(DATASET)));

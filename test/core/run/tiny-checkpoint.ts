@@ -42,7 +42,7 @@ export async function tinyCheckpoint(base: string, options: TinyCheckpointOption
   const { backbone, data } = runSchema.parse(written);
   const made =
     options.brought ?? new VisionTransformer({ ...backbone, imageSize: size, channels: data.channels });
-  const store = new FolderCheckpoints(join(folder, "checkpoints"), Infinity);
+  const store = new FolderCheckpoints(join(folder, "checkpoints"), { keepLast: Infinity });
   for (const step of steps) {
     const tensors = networks.flatMap((network) =>
       made.parameters().map(({ name, shape }): NamedTensor => {
@@ -61,15 +61,8 @@ export async function tinyCheckpoint(base: string, options: TinyCheckpointOption
       { name: "student/dino.head.weight", shape: [2], values: new Float32Array(2) },
       { name: "adam.m/backbone.norm.weight", shape: [24], values: new Float32Array(24) },
     ];
-    const info = {
-      step,
-      epoch: 1,
-      seed: 0,
-      dataset: "",
-      batchSize: 2,
-      plugins: ["multi-crop", "dino"],
-      notes: {},
-    };
+    const settings = { config: {}, plugins: { "multi-crop": {}, dino: {} } };
+    const info = { step, epoch: 1, dataset: "", settings, notes: {} };
     await store.save({ ...info, tensors: [...tensors, ...others] });
   }
   return RunFolder.open(folder);
