@@ -478,8 +478,8 @@ export const errors = {
       unexpected.length > 0 ? `not of that transformer: ${list(unexpected)}` : "",
     ].filter((part) => part !== "");
     return {
-      message: `the backbone is not the vision transformer that the run's config describes, and has no name in timm: ${parts.join("; ")}`,
-      fix: "export a run whose backbone no plugin brings; the run's checkpoints are safetensors files too",
+      message: `the backbone is neither the vision transformer that the run's config describes nor a ConvNeXt of four stages, and has no name in timm: ${parts.join("; ")}`,
+      fix: "take its weights from the run's checkpoints, which are safetensors files by relata's own names",
     };
   }),
   outputFormat: coded("OUTPUT_FORMAT", (path: string, known: readonly string[]) => ({

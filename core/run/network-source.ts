@@ -1,13 +1,14 @@
 /** What gives features, as a person names it: a run, or weights from elsewhere. Found first, opened when all is there. */
 import { applyOverrides } from "../config/overrides.ts";
 import { parseConfig } from "../config/parse.ts";
-import type { ResolvedConfig, RunConfig } from "../config/schema.ts";
+import type { ResolvedConfig } from "../config/schema.ts";
+import { parseWeightsConfig } from "../config/weights-config.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { errors } from "../errors.ts";
 import { silentLogger, type Logger } from "../logger.ts";
 import type { ResolvedPlugin } from "../trainer/assemble.ts";
 import { STUDENT, TEACHER } from "../trainer/declarations.ts";
-import { openFrozenNetwork } from "../trainer/frozen-network.ts";
+import { openFrozenNetwork, type ComputeSettings } from "../trainer/frozen-network.ts";
 import type { EmbeddingNetwork } from "./embed.ts";
 import { RunFolder } from "./folder.ts";
 import { openRunNetwork } from "./run-network.ts";
@@ -35,8 +36,8 @@ export interface OpenNetwork extends EmbeddingNetwork {
 }
 
 export interface NetworkSource {
-  /** The run's; for weights, what computes and how images lie, with the defaults of a run. */
-  readonly config: ResolvedConfig;
+  /** What computes, and how images are read: the run's config, or for weights the defaults of one. */
+  readonly config: { readonly train: ComputeSettings; readonly data: ResolvedConfig["data"] };
   /** @param dataset what the network will see */
   open(dataset: Dataset): Promise<OpenNetwork>;
 }
@@ -58,13 +59,6 @@ export async function networkSource(named: string, options: SourceOptions): Prom
   };
 }
 
-/** What weights have no part in. */
-const NOTHING: RunConfig = {
-  data: { dataset: "none" },
-  train: { epochs: 1, batchSize: 1 },
-  plugins: ["multi-crop"],
-};
-
 function weightsSource(
   weights: string,
   { set = [], network = TEACHER, checkpoint }: SourceOptions,
@@ -76,20 +70,10 @@ function weightsSource(
     );
   }
   if (network !== STUDENT && network !== TEACHER) throw errors.checkpointNetwork(network, [STUDENT, TEACHER]);
-  const written = applyOverrides(NOTHING, set) as RunConfig;
-  const config = parseConfig(written, process.cwd());
-  // Only what was said: the weights, and what lies beside them, tell the rest.
-  const { backbone, data } = written;
+  const written = applyOverrides({ data: { dataset: "none" } }, set);
+  const { train, data, backbone, normalisation } = parseWeightsConfig(written);
   return {
-    config,
-    open: () =>
-      openFrozenNetwork({
-        weights,
-        network,
-        backbone,
-        train: config.train,
-        mean: data?.mean,
-        std: data?.std,
-      }),
+    config: { train, data },
+    open: () => openFrozenNetwork({ weights, network, backbone, train, ...normalisation }),
   };
 }

@@ -1,34 +1,9 @@
-/**
- * The vision transformer under the names and in the form of timm (huggingface/pytorch-image-models), with the
- * config.json that `timm.create_model("local-dir:FOLDER")` and the Hugging Face hub read.
- */
+/** A backbone under the names and in the form of timm. */
 import { errors } from "../errors.ts";
 import type { NamedTensor } from "../trainer/safetensors.ts";
 import { VisionTransformer, type VitConfig } from "../vit/vit.ts";
-
-/** What timm's config.json says; it takes the sizes from `model_args`, whatever the architecture's own are. */
-export interface TimmConfig {
-  readonly architecture: string;
-  readonly num_classes: 0;
-  readonly num_features: number;
-  readonly global_pool: "token";
-  readonly model_args: Readonly<Record<string, unknown>>;
-  readonly pretrained_cfg: Readonly<Record<string, unknown>>;
-}
-
-export interface TimmModel {
-  readonly config: TimmConfig;
-  readonly tensors: readonly NamedTensor[];
-}
-
-/** How the network wants its images. */
-export interface TimmInput {
-  /** Of each channel, of pixels in 0..1. */
-  readonly mean: readonly number[];
-  readonly std: readonly number[];
-  /** The crop's share of the resized shorter side. */
-  readonly cropPct: number;
-}
+import { convNextToTimm, isConvNext } from "./convnext-to-timm.ts";
+import { pretrainedConfig, type TimmConfig, type TimmInput, type TimmModel } from "./timm-model.ts";
 
 /** timm's models by width; for any other width, the sizes make one out of the last. */
 const ARCHITECTURES: Readonly<Record<number, string>> = {
@@ -39,15 +14,16 @@ const ARCHITECTURES: Readonly<Record<number, string>> = {
 };
 
 /**
- * @param weights one network's backbone, by the names of `VisionTransformer.parameters()`
- * @param vit its sizes; the image size is that of the position embedding
- * @throws EXPORT_BACKBONE where the weights are not those of such a transformer
+ * @param weights one network's backbone, by the names of `VisionTransformer.parameters()` or of ConvNeXt's checkpoints
+ * @param vit the transformer's sizes; the image size is that of the position embedding
+ * @throws EXPORT_BACKBONE where the weights are neither those of such a transformer nor of a ConvNeXt
  */
 export function toTimm(
   weights: ReadonlyMap<string, NamedTensor>,
   vit: Omit<VitConfig, "imageSize">,
   input: TimmInput,
 ): TimmModel {
+  if (isConvNext(weights)) return convNextToTimm(weights, input);
   const sized = { ...vit, imageSize: imageSizeOf(weights, vit.patchSize) };
   requireTransformer(weights, sized);
   return { config: timmConfig(sized, input), tensors: timmTensors(weights, vit.registerTokens) };
@@ -94,7 +70,7 @@ function timmTensors(weights: ReadonlyMap<string, NamedTensor>, registers: numbe
   return [...weights.values()].map((tensor) => folded[tensor.name] ?? tensor);
 }
 
-function timmConfig(vit: VitConfig, { mean, std, cropPct }: TimmInput): TimmConfig {
+function timmConfig(vit: VitConfig, input: TimmInput): TimmConfig {
   const { embedDim, imageSize, channels, registerTokens, layerScale } = vit;
   return {
     architecture: ARCHITECTURES[embedDim] ?? ARCHITECTURES[768]!,
@@ -114,18 +90,8 @@ function timmConfig(vit: VitConfig, { mean, std, cropPct }: TimmInput): TimmConf
       ...(registerTokens === 0 ? {} : { reg_tokens: registerTokens, no_embed_class: true }),
     },
     pretrained_cfg: {
-      custom_load: false,
-      input_size: [channels, imageSize, imageSize],
-      fixed_input_size: true,
-      interpolation: "bicubic",
-      crop_pct: cropPct,
-      crop_mode: "center",
-      mean,
-      std,
-      num_classes: 0,
-      pool_size: null,
-      first_conv: "patch_embed.proj",
-      classifier: "head",
+      ...pretrainedConfig(input, channels, imageSize),
+      ...{ fixed_input_size: true, pool_size: null, first_conv: "patch_embed.proj", classifier: "head" },
     },
   };
 }

@@ -16,10 +16,8 @@ images = torch.from_numpy(np.fromfile(pixels, np.float32).reshape(int(count), *d
 with torch.no_grad():
     tokens = model.forward_features(images)
     pooled = model(images)
-front = model.num_prefix_tokens
-print(json.dumps({
-    "input": data,
-    "pooled": pooled.flatten().tolist(),
-    "cls": tokens[:, 0].flatten().tolist(),
-    "patches": tokens[:, front:].flatten().tolist(),
-}))
+found = {"input": data, "pooled": pooled.flatten().tolist()}
+if hasattr(model, "num_prefix_tokens"):
+    found["cls"] = tokens[:, 0].flatten().tolist()
+    found["patches"] = tokens[:, model.num_prefix_tokens:].flatten().tolist()
+print(json.dumps(found))

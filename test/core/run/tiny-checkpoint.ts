@@ -61,13 +61,8 @@ export async function tinyCheckpoint(base: string, options: TinyCheckpointOption
       { name: "student/dino.head.weight", shape: [2], values: new Float32Array(2) },
       { name: "adam.m/backbone.norm.weight", shape: [24], values: new Float32Array(24) },
     ];
-    const info = {
-      step,
-      epoch: 1,
-      settings: { config: {}, plugins: { "multi-crop": {}, dino: {} } },
-      dataset: "",
-      notes: {},
-    };
+    const settings = { config: {}, plugins: { "multi-crop": {}, dino: {} } };
+    const info = { step, epoch: 1, dataset: "", settings, notes: {} };
     await store.save({ ...info, tensors: [...tensors, ...others] });
   }
   return RunFolder.open(folder);

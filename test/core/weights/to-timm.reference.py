@@ -15,10 +15,15 @@ SIZES = {
 }
 
 
-def model(architecture, **sizes):
-    sizes = dict(img_size=32, patch_size=8, depth=2, **sizes)
+def transformer(architecture, **sizes):
+    return shapes(architecture, img_size=32, patch_size=8, depth=2, **sizes)
+
+
+def shapes(architecture, **sizes):
     made = timm.create_model(architecture, num_classes=0, **sizes)
     return {name: list(tensor.shape) for name, tensor in made.state_dict().items()}
 
 
-print(json.dumps({name: model(**sizes) for name, sizes in SIZES.items()}))
+models = {name: transformer(**sizes) for name, sizes in SIZES.items()}
+models["convnext"] = shapes("convnext_tiny", depths=[1, 2, 1, 1], dims=[4, 8, 8, 12])
+print(json.dumps(models))

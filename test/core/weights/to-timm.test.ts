@@ -1,13 +1,15 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import type { Backbone } from "../../../core/backbone.ts";
 import { Random } from "../../../core/random.ts";
 import type { NamedTensor } from "../../../core/trainer/safetensors.ts";
 import { VisionTransformer, type VitConfig } from "../../../core/vit/vit.ts";
 import { toTimm } from "../../../core/weights/to-timm.ts";
+import { ConvNext } from "../../../plugins/convnext/convnext.ts";
 import { coded } from "../trainer/tiny.ts";
 
 const golden = JSON.parse(readFileSync(new URL("to-timm.golden.json", import.meta.url), "utf8")) as Record<
-  "plain" | "registers",
+  "plain" | "registers" | "convnext",
   Record<string, number[]>
 >;
 
@@ -35,8 +37,10 @@ const registers: VitConfig = {
 };
 const input = { mean: [0.5, 0.4, 0.3], std: [0.2, 0.2, 0.2], cropPct: 0.875 };
 
-function weightsOf(vit: VitConfig): Map<string, NamedTensor> {
-  const tensors = new VisionTransformer(vit).parameters().map(({ name, shape }): NamedTensor => {
+const weightsOf = (vit: VitConfig) => weightsFor(new VisionTransformer(vit));
+
+function weightsFor(backbone: Pick<Backbone, "parameters">): Map<string, NamedTensor> {
+  const tensors = backbone.parameters().map(({ name, shape }): NamedTensor => {
     const random = new Random(1, name);
     const values = new Float32Array(shape.reduce((a, b) => a * b, 1)).map(() => random.normal());
     return { name, shape, values };
@@ -125,6 +129,21 @@ describe("toTimm", () => {
     assert.deepEqual(config.pretrained_cfg["input_size"], [3, 48, 48]);
   });
 
+  const convNext = (depths: number[], dims: number[]) =>
+    weightsFor(new ConvNext({ depths, dims, channels: 3, dropPathRate: 0, layerScale: 1 }));
+
+  it("gives a ConvNeXt timm's names, shapes and sizes", () => {
+    const sizes = { depths: [1, 2, 1, 1], dims: [4, 8, 8, 12] };
+    const weights = convNext(sizes.depths, sizes.dims);
+    const { config, tensors } = toTimm(weights, plain, input);
+    assert.deepEqual(shapes(tensors), golden.convnext);
+    assert.deepEqual(config.model_args, { in_chans: 3, ...sizes });
+    assert.deepEqual([config.architecture, config.num_features], ["convnext_tiny", 12]);
+    const values = (name: string) => tensors.find((tensor) => tensor.name === name)!.values;
+    const [from, to] = ["stages.1.1.pwconv2.bias", "stages.1.blocks.1.mlp.fc2.bias"];
+    assert.deepEqual(values(to), weights.get(from)!.values);
+  });
+
   it("refuses what is no such transformer, and says by which weights", () => {
     const refuses = (weights: Map<string, NamedTensor>, ...words: string[]) =>
       assert.throws(() => toTimm(weights, plain, input), coded("EXPORT_BACKBONE", ...words));
@@ -132,5 +151,7 @@ describe("toTimm", () => {
     refuses(weightsOf({ ...plain, depth: 3 }), "not of that transformer: blocks.2.norm1.weight");
     refuses(weightsOf({ ...plain, depth: 1 }), "missing or of another shape: blocks.1.norm1.weight");
     refuses(weightsOf({ ...plain, mlpRatio: 2 }), "blocks.0.mlp.fc1.weight");
+    refuses(convNext([1, 1], [4, 8]), "stages.2.0.gamma");
+    refuses(convNext([1, 1, 1, 1, 1], [4, 4, 4, 4, 4]), "downsample_layers.4");
   });
 });
