@@ -584,6 +584,10 @@ export const errors = {
     message: `evaluation.test: ${path}: ${problem}`,
     fix: "give the test images the class folders of the training images, or leave evaluation.test out to test on a share of each class",
   })),
+  splitOverlap: coded("SPLIT_OVERLAP", (path: string, images: number) => ({
+    message: `evaluation.test: ${images} images of ${path} are training images too`,
+    fix: "move the test images out of the folder that is trained on",
+  })),
   metricsOrder: coded("METRICS_ORDER", (file: string, step: number, last: number) => ({
     message: `step ${step} is logged after step ${last} in ${file}`,
     fix: "log in the order of the steps; to go back, open the log with the step that is resumed from",

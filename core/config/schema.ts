@@ -263,8 +263,8 @@ export const runSchema = z.strictObject({
         .prefault({}),
       linear: z
         .strictObject({
-          epochs: count.default(100),
-          batchSize: count.default(256),
+          epochs: count.default(100).describe("passes over the training images"),
+          batchSize: count.default(256).describe("images a step; all of them where there are fewer"),
           lrs: z
             .array(positive)
             .min(1)
@@ -303,7 +303,11 @@ export const runSchema = z.strictObject({
           ways: z.int().min(2).default(5).describe("classes of an episode, at most"),
           shots: z.array(count).default([1, 5]).describe("labelled images of each, episodes for each number"),
           queries: count.default(15).describe("test images of each class of an episode, at most"),
-          episodes: z.int().min(2).default(1000),
+          episodes: z
+            .int()
+            .min(2)
+            .default(1000)
+            .describe("draws of classes and images, for each number of shots"),
           perClass: z
             .array(z.union([count, z.number().gt(0).lt(1)]))
             .default([1, 5, 0.1])

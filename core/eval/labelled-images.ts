@@ -1,5 +1,6 @@
 import type { Extractor } from "./extractor.ts";
 import type { Features } from "./features.ts";
+import type { MatMul } from "./mat-mul.ts";
 
 /** Hears what is being done and how far it is: "features of Google emoji, 640 of 1,911". */
 export type Progress = (what: string) => void;
@@ -32,4 +33,6 @@ export interface LabelledSets {
   readonly numClasses: number;
   readonly crop: string;
   readonly seed: number;
+  /** Of fits; the plain one unless given. */
+  readonly matMul?: MatMul;
 }

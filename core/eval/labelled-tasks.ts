@@ -20,7 +20,7 @@ export interface LogisticTask extends LabelledSets {
 
 /** Logged as logistic/top1 and, from five classes on, logistic/top5. */
 export function logisticTask(options: LogisticTask): Task {
-  const { c, standardise, numClasses } = options;
+  const { c, standardise, numClasses, matMul } = options;
   return {
     measure: async (extractor, progress) => {
       const { train, test, card } = await readBoth(options, extractor, progress);
@@ -28,8 +28,9 @@ export function logisticTask(options: LogisticTask): Task {
       const found = await fitSoftmaxRegression(train.pooled, train.labels, numClasses, {
         l2: 1 / c,
         standardise,
+        matMul,
       });
-      const { top1, top5 } = await classify(found, test.pooled, test.labels);
+      const { top1, top5 } = await classify(found, test.pooled, test.labels, matMul);
       const figures = [{ name: "top-1", key: "logistic/top1", value: top1 }];
       if (top5 !== undefined) figures.push({ name: "top-5", key: "logistic/top5", value: top5 });
       const reached = found.converged ? "converged" : "not converged";
@@ -90,7 +91,7 @@ export interface LowShotTask extends LogisticTask {
 
 /** Logistic regression from a few images of every class (as MSN, arXiv 2204.07141). Logged as low-shot/1, low-shot/10 % … */
 export function lowShotTask(options: LowShotTask): Task {
-  const { c, standardise, numClasses, perClass, draws, seed } = options;
+  const { c, standardise, numClasses, perClass, draws, seed, matMul } = options;
   return {
     measure: async (extractor, progress) => {
       const { train, test, card } = await readBoth(options, extractor, progress);
@@ -107,9 +108,9 @@ export function lowShotTask(options: LowShotTask): Task {
             return Array.from(order.subarray(0, size), (i) => own[i]!);
           });
           const labels = rows.map((row) => train.labels[row]!);
-          const fit = { l2: 1 / c, standardise };
+          const fit = { l2: 1 / c, standardise, matMul };
           const found = await fitSoftmaxRegression(pick(train.pooled, rows), labels, numClasses, fit);
-          top1 += (await classify(found, test.pooled, test.labels)).top1 / draws;
+          top1 += (await classify(found, test.pooled, test.labels, matMul)).top1 / draws;
         }
         const name = each < 1 ? `${amount} of each class` : `${amount} a class`;
         figures.push({ name, key: `low-shot/${amount}`, value: top1 });
@@ -127,13 +128,13 @@ export interface ClusterTask extends LabelledSets {
 
 /** k-means of the test images with as many clusters as they have classes. Logged as cluster/nmi and cluster/ari. */
 export function clusterTask(options: ClusterTask): Task {
-  const { numClasses, restarts, seed, crop } = options;
+  const { numClasses, restarts, seed, crop, matMul } = options;
   return {
     measure: async (extractor, progress) => {
       const { pooled, labels } = await options.test.features(extractor, progress);
       progress("k-means");
       const k = rowsByClass(labels, numClasses).filter((rows) => rows.length > 0).length;
-      const { assignments } = await kMeans(unitRows(pooled, "features"), { k, seed, restarts });
+      const { assignments } = await kMeans(unitRows(pooled, "features"), { k, seed, restarts, matMul });
       const set = named({ name: options.test.name, count: pooled.count });
       return [
         {

@@ -27,7 +27,7 @@ const ROUNDING = 1e-7;
 
 /**
  * @param evaluate gives a gradient of its own at each call
- * @param options.tolerance of the gradient's largest part
+ * @param options.tolerance of the gradient's largest part; as a share of the value, where that is below 1
  */
 export async function minimise(
   evaluate: (at: Float64Array) => ValueAndGradient | Promise<ValueAndGradient>,
@@ -38,7 +38,8 @@ export async function minimise(
   let { value, gradient } = await evaluate(at);
   const past: Curvature[] = [];
   for (let steps = 0; ; steps++) {
-    const converged = gradient.every((g) => Math.abs(g) <= tolerance);
+    const least = tolerance * Math.min(1, Math.abs(value));
+    const converged = gradient.every((g) => Math.abs(g) <= least);
     if (converged || steps === mostSteps) return { at, value, steps, converged };
     let direction = descent(gradient, past);
     let slope = dot(direction, gradient);

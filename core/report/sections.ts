@@ -42,7 +42,7 @@ export function tiles(results: readonly EvalResult[]): Content {
 function tile({ task, network }: ProtocolCard, figure: Figure): Markup {
   const bar = (name: string, value: number, own: string) =>
     markup`<span class="${own}">${name}</span>
-      <span class="bar ${own}"><i style="width:${(value * 100).toFixed(2)}%"></i></span>
+      <span class="bar ${own}"><i style="width:${(Math.max(0, value) * 100).toFixed(2)}%"></i></span>
       <span class="number ${own}">${percent(value)}</span>`;
   return markup`<article class="card tile">
     <h2>${upper(task)}, ${figure.name}</h2>

@@ -1,6 +1,7 @@
 /** Which evaluations by labels a config asks for, on which images. */
 import { labelledSplit } from "../data/split.ts";
 import { errors } from "../errors.ts";
+import { engineMatMul } from "../eval/engine-mat-mul.ts";
 import type { ProbeReadout } from "../eval/extractor.ts";
 import type { LabelledSets } from "../eval/labelled-images.ts";
 import { clusterTask, fewShotTask, logisticTask, lowShotTask } from "../eval/labelled-tasks.ts";
@@ -38,6 +39,7 @@ export async function labelledTasks(
     numClasses: split.classNames.length,
     crop,
     seed,
+    matMul: engineMatMul(network.engine),
   };
   const tasks: Record<Exclude<Protocol, "knn">, () => Task[]> = {
     linear: () => [linearTask({ ...sets, ...linear, probe, sweep: new LinearSweep(network.engine) })],
