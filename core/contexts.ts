@@ -64,6 +64,17 @@ export interface VariableOptions {
   readonly group?: OptimizerGroup;
 }
 
+/** A trained weight, as `setup.lrScale` asks about it. */
+export interface ScaledWeight {
+  /** Without the network: "backbone.blocks.0.norm1.weight". */
+  readonly name: string;
+  /**
+   * 0 for what comes before the backbone's blocks, i + 1 for block i, depth + 1 for what comes after them: the final norm
+   * and every weight that is not the backbone's. Throws LAYERS_UNKNOWN where the backbone does not say.
+   */
+  readonly layer: number;
+}
+
 /** Of declared state. */
 export interface BufferOptions {
   /** Each network has its own (default false). */
@@ -130,6 +141,11 @@ export interface SetupContext {
   headSpec(name: string): HeadModule["spec"] | undefined;
   /** Declares the group `<plugin>.<name>`, for `variable`. */
   optimizerGroup(name: string, spec: OptimizerGroupSpec): OptimizerGroup;
+  /**
+   * Multiplies the learning rate of each trained weight, whoever declared it, by what `scale` says, once setup is over.
+   * The scales of several plugins multiply. Throws LR_SCALE where one is no number from 0.
+   */
+  lrScale(scale: (weight: ScaledWeight) => number): void;
   schedule(name: string, at: (progress: Progress) => number): ScheduleHandle;
   input(name: string, spec: InputSpec): InputHandle;
   /** Draws masks over the patches of a view group. `relata preview` and the report show them. */

@@ -297,6 +297,15 @@ export const errors = {
     message: `plugin "${plugin}" gates "${name}", which another plugin gates already`,
     fix: "let one of the plugins that share it hold it back",
   })),
+  lrScale: coded("LR_SCALE", (plugin: string, weight: string, value: string) => ({
+    message: `plugin "${plugin}" scales the learning rate of "${weight}" by ${value}`,
+    fix: "give a finite number from 0 for each weight",
+  })),
+  layersUnknown: coded("LAYERS_UNKNOWN", () => ({
+    message:
+      "learning rates are to differ by layer, and the backbone does not say which layer a weight is of",
+    fix: "give the backbone a layerOf, or remove the plugin that asks for layers, such as layer-decay",
+  })),
   optimizerShared: coded("OPTIMIZER_SHARED", (plugin: string, group: string, other: string) => ({
     message: `plugin "${plugin}" gives the optimizer group "${group}" the same optimizer as "${other}" has`,
     fix: "make an instance for each group: it has the state of its group's weights",

@@ -36,6 +36,7 @@ import type {
   Progress,
   RunInfo,
   SamplerContext,
+  ScaledWeight,
   ScheduleHandle,
   SetupContext,
   VariableHandle,
@@ -44,7 +45,7 @@ import type {
 } from "../contexts.ts";
 import { didYouMean } from "../config/did-you-mean.ts";
 import { learningViews } from "../data/view-group.ts";
-import { differences } from "../described.ts";
+import { described, differences } from "../described.ts";
 import { errors } from "../errors.ts";
 import { currentScope, pluginOf } from "../scopes.ts";
 import type { Services, Token } from "../tokens.ts";
@@ -108,6 +109,8 @@ interface PhaseDeclaration extends PhaseHandle {
 export const STUDENT = "student";
 export const TEACHER = "teacher";
 
+const BACKBONE_PREFIX = "backbone.";
+
 export class Declarations implements SetupContext {
   readonly run: RunInfo;
   readonly backbone: Backbone;
@@ -122,6 +125,7 @@ export class Declarations implements SetupContext {
   readonly inputs = new Map<string, InputDeclaration>();
   readonly phases = new Map<string, PhaseDeclaration>();
   readonly optimizerGroups = new Map<string, OptimizerGroup & OptimizerGroupSpec>();
+  private readonly lrScales: ((weight: ScaledWeight) => number)[] = [];
   /** By view group. */
   readonly masks = new Map<string, MaskDeclaration>();
 
@@ -294,6 +298,31 @@ export class Declarations implements SetupContext {
     for (const rate of [spec.lr, spec.weightDecay])
       if (typeof rate === "object") declared("schedule", this.schedules, rate);
     return this.add(this.optimizerGroups, { ...spec, name: this.qualified(name) });
+  }
+
+  lrScale(scale: (weight: ScaledWeight) => number): void {
+    requireFunction("learning-rate scale", "lrScale", scale);
+    const plugin = this.plugin();
+    this.lrScales.push((weight) => {
+      const value: unknown = asPlugin(plugin, "lrScale", () => scale(weight));
+      if (typeof value === "number" && Number.isFinite(value) && value >= 0) return value;
+      throw errors.lrScale(plugin, weight.name, described(value));
+    });
+  }
+
+  /** What all plugins together multiply the learning rate of a weight by. */
+  lrScaleOf(name: string): number {
+    const { backbone } = this;
+    const own = name.startsWith(BACKBONE_PREFIX) ? name.slice(BACKBONE_PREFIX.length) : undefined;
+    const weight: ScaledWeight = {
+      name,
+      get layer() {
+        if (own === undefined) return backbone.depth + 1;
+        if (!backbone.layerOf) throw errors.layersUnknown();
+        return backbone.layerOf(own);
+      },
+    };
+    return this.lrScales.reduce((product, scale) => product * scale(weight), 1);
   }
 
   schedule(name: string, at: (progress: Progress) => number): ScheduleHandle {

@@ -16,6 +16,7 @@ import gram from "../../plugins/gram/index.ts";
 import ibot from "../../plugins/ibot/index.ts";
 import koleo from "../../plugins/koleo/index.ts";
 import lion from "../../plugins/lion/index.ts";
+import layerDecay from "../../plugins/layer-decay/index.ts";
 import mae from "../../plugins/mae/index.ts";
 import multiCrop from "../../plugins/multi-crop/index.ts";
 import patchKernelAlignment from "../../plugins/patch-kernel-alignment/index.ts";
@@ -137,6 +138,12 @@ testPlugin(gram, {
   valid: [{ startEpoch: 0 }, { startEpoch: 1, updateEvery: 0.4, scale: 1 }],
   invalid: [{ options: { scale: 0.5 }, path: "scale" }],
   beside: [dino(head)],
+});
+
+testPlugin(layerDecay, {
+  valid: [{}, { decay: 0.5 }],
+  invalid: [{ options: { decay: 0 }, path: "decay" }],
+  beside: [learnsOnes],
 });
 
 testPlugin(lion, {
