@@ -489,6 +489,10 @@ export const errors = {
     message: `${protocol}: ${problem}`,
     fix,
   })),
+  splitClasses: coded("SPLIT_CLASSES", (path: string, problem: string) => ({
+    message: `evaluation.test: ${path}: ${problem}`,
+    fix: "give the test images the class folders of the training images, or leave evaluation.test out to test on a share of each class",
+  })),
   metricsOrder: coded("METRICS_ORDER", (file: string, step: number, last: number) => ({
     message: `step ${step} is logged after step ${last} in ${file}`,
     fix: "log in the order of the steps; to go back, open the log with the step that is resumed from",

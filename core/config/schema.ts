@@ -249,6 +249,19 @@ export const runSchema = z.strictObject({
         .prefault({})
         .describe("foreground from patch features, where there are masks; emoji have their alpha"),
       limit: count.optional().describe("evaluate on at most this many images"),
+      test: z
+        .string()
+        .min(1)
+        .optional()
+        .describe(
+          "a folder of images in the same class folders, from the config's folder: what is learned from labels is tested on them",
+        ),
+      testShare: z
+        .number()
+        .gt(0)
+        .lt(1)
+        .default(0.2)
+        .describe("without such a folder, the share of each class that is tested on, and not learned from"),
     })
     .prefault({}),
   report: z

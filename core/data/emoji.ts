@@ -19,6 +19,11 @@ export interface EmojiDataset extends Dataset {
   readonly classNames: readonly string[];
 }
 
+/** Whether a dataset is the built-in one, in its two drawings. */
+export function isEmoji(dataset: Dataset): dataset is EmojiDataset {
+  return "twitter" in dataset && "google" in dataset;
+}
+
 /** The part of emoji.json that is read. */
 interface EmojiEntry {
   readonly image: string;

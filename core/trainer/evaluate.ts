@@ -1,6 +1,6 @@
 /** Evaluates a run's network by the protocols that fit its dataset. */
-import { evenlySpaced, type Dataset } from "../data/dataset.ts";
-import type { EmojiDataset } from "../data/emoji.ts";
+import { evenlySpaced } from "../data/dataset.ts";
+import { isEmoji, type EmojiDataset } from "../data/emoji.ts";
 import { Evaluator, knnTask, retrievalTask, type Evaluation } from "../eval/evaluator.ts";
 import { RawPixels } from "../eval/raw-pixels.ts";
 import type { Task } from "../eval/task.ts";
@@ -37,10 +37,6 @@ export async function makeEvaluator(assembly: Assembly): Promise<RunEvaluator> {
     evaluate: () => evaluator.evaluate(extractor, extractor.network.name, run.untrained),
   };
   return run;
-}
-
-function isEmoji(dataset: Dataset): dataset is EmojiDataset {
-  return "twitter" in dataset && "google" in dataset;
 }
 
 /** Twitter's drawings are looked up among Google's: the same emoji, and one of the same category. */
