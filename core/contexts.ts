@@ -81,6 +81,17 @@ export interface BufferOptions {
   readonly perNetwork?: boolean;
 }
 
+/**
+ * A linear layer that names the class of an image: logits = x weight^T + bias of x, [B, D], the class token after the final
+ * norm; the mean patch token where the backbone has no class token.
+ */
+export interface LinearClassifier {
+  /** [C, D] for C classes. */
+  readonly weight: VariableHandle;
+  /** [C] */
+  readonly bias: VariableHandle;
+}
+
 /** What the samplers of inputs and masks get, on the host, for each micro-batch. */
 export interface SamplerContext {
   readonly step: number;
@@ -146,6 +157,11 @@ export interface SetupContext {
    * The scales of several plugins multiply. Throws LR_SCALE where one is no number from 0.
    */
   lrScale(scale: (weight: ScaledWeight) => number): void;
+  /**
+   * Declares weights of the plugin's to be the run's classifier: evaluations measure how often it is right on images that
+   * were not trained on. Throws CLASSIFIER_SHAPE, and DECLARED_TWICE for a second one.
+   */
+  classifier(classifier: LinearClassifier): void;
   schedule(name: string, at: (progress: Progress) => number): ScheduleHandle;
   input(name: string, spec: InputSpec): InputHandle;
   /** Draws masks over the patches of a view group. `relata preview` and the report show them. */

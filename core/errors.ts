@@ -297,6 +297,13 @@ export const errors = {
     message: `plugin "${plugin}" gates "${name}", which another plugin gates already`,
     fix: "let one of the plugins that share it hold it back",
   })),
+  classifierShape: coded(
+    "CLASSIFIER_SHAPE",
+    (plugin: string, got: readonly string[], wanted: readonly string[]) => ({
+      message: `plugin "${plugin}" declares a classifier of the shapes [${got.join("] and [")}], where the classes and the backbone want [${wanted.join("] and [")}]`,
+      fix: "give a weight of [run.numClasses, backbone.embedDim] and a bias of [run.numClasses]",
+    }),
+  ),
   lrScale: coded("LR_SCALE", (plugin: string, weight: string, value: string) => ({
     message: `plugin "${plugin}" scales the learning rate of "${weight}" by ${value}`,
     fix: "give a finite number from 0 for each weight",

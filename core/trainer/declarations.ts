@@ -7,6 +7,7 @@ import {
   bufferOptions,
   initializer,
   inputSpec,
+  linearClassifier,
   maskSpec,
   networkSpec,
   optimizerGroupSpec,
@@ -22,6 +23,7 @@ import type {
   InputHandle,
   InputSpec,
   Initializer,
+  LinearClassifier,
   MaskHandle,
   MaskInputSpec,
   Network,
@@ -66,6 +68,10 @@ export interface ParameterDeclaration extends VariableHandle {
   readonly group: (OptimizerGroup & OptimizerGroupSpec) | undefined;
   /** The schedule that opens its updates, if any. */
   gate?: ScheduleHandle;
+}
+
+interface ClassifierDeclaration extends LinearClassifier {
+  readonly owner: string;
 }
 
 /** State that only `update` writes. */
@@ -125,6 +131,7 @@ export class Declarations implements SetupContext {
   readonly inputs = new Map<string, InputDeclaration>();
   readonly phases = new Map<string, PhaseDeclaration>();
   readonly optimizerGroups = new Map<string, OptimizerGroup & OptimizerGroupSpec>();
+  classifierDeclared: ClassifierDeclaration | undefined;
   private readonly lrScales: ((weight: ScaledWeight) => number)[] = [];
   /** By view group. */
   readonly masks = new Map<string, MaskDeclaration>();
@@ -298,6 +305,21 @@ export class Declarations implements SetupContext {
     for (const rate of [spec.lr, spec.weightDecay])
       if (typeof rate === "object") declared("schedule", this.schedules, rate);
     return this.add(this.optimizerGroups, { ...spec, name: this.qualified(name) });
+  }
+
+  classifier(classifier: LinearClassifier): void {
+    requireArgument("setup.classifier", linearClassifier, classifier);
+    const plugin = this.plugin();
+    const [weight, bias] = [classifier.weight, classifier.bias].map((handle) =>
+      declared("variable", this.variables, handle),
+    ) as [VariableDeclaration, VariableDeclaration];
+    const known = this.classifierDeclared;
+    if (known) throw errors.declaredTwice("classifier", known.owner);
+    const classes = this.run.numClasses ?? 0;
+    const wanted = [`${classes},${this.backbone.embedDim}`, `${classes}`];
+    const got = [weight, bias].map(({ shape }) => shape.join());
+    if (wanted.join(" ") !== got.join(" ")) throw errors.classifierShape(plugin, got, wanted);
+    this.classifierDeclared = { weight, bias, owner: plugin };
   }
 
   lrScale(scale: (weight: ScaledWeight) => number): void {

@@ -26,6 +26,7 @@ import onlineProbe from "../../plugins/online-probe/index.ts";
 import patchKernelAlignment from "../../plugins/patch-kernel-alignment/index.ts";
 import pixelRelation from "../../plugins/pixel-relation/index.ts";
 import simclr from "../../plugins/simclr/index.ts";
+import supervised from "../../plugins/supervised/index.ts";
 import sinkhornKnopp from "../../plugins/sinkhorn-knopp/index.ts";
 
 const own = definePlugin(
@@ -66,6 +67,7 @@ const uses: PluginUse[] = [
   ibot({ maskRatio: 0.3, share: "mlp" }),
   koleo({ weight: 0.2 }),
   layerDecay({ decay: 0.65 }),
+  supervised({ mixup: 0.8, cutmix: 1 }),
   lion({ beta1: 0.95 }),
   mae({ normPixLoss: false }),
   onlineProbe({ features: "cls+mean" }),
@@ -101,6 +103,8 @@ gram({ startEpoch: "half" });
 ibot({ share: "all" });
 // @ts-expect-error -- an option's name
 koleo({ weigth: 0.2 });
+// @ts-expect-error -- an option's name
+supervised({ mixUp: 0.8 });
 // @ts-expect-error -- a number
 layerDecay({ decay: "0.65" });
 // @ts-expect-error -- an option's name
