@@ -28,7 +28,7 @@ export type { StepReport, TrainingStart, TrainObserver } from "./core/trainer/tr
 export type { RunSummary };
 
 /** Of a run that a program starts. */
-export interface TrainOptions extends Omit<RunOptions, "baseDir" | "resume" | "command"> {
+export interface TrainOptions extends Omit<RunOptions, "baseDir" | "resume" | "initial" | "command"> {
   /** Where paths in the config start (default: the current folder). */
   readonly baseDir?: string;
   /** Goes on with the run in this folder. */

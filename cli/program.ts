@@ -3,6 +3,7 @@ import { Command, CommanderError } from "commander";
 import { errors } from "../core/errors.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { evalCommand } from "./commands/eval.ts";
+import { finetuneCommand } from "./commands/finetune.ts";
 import { newPluginCommand } from "./commands/new-plugin.ts";
 import { previewCommand } from "./commands/preview.ts";
 import { profileCommand } from "./commands/profile.ts";
@@ -51,6 +52,7 @@ export function makeProgram(context: CliContext): Command {
     previewCommand,
     profileCommand,
     evalCommand,
+    finetuneCommand,
     runsCommand,
     newPluginCommand,
     schemaCommand,

@@ -415,6 +415,10 @@ export const errors = {
     message: `there is no whole checkpoint in ${folder}`,
     fix: "name a run folder that has one, or train without --resume",
   })),
+  networkMissing: coded("NETWORK_MISSING", (folder: string, network: string, known: readonly string[]) => ({
+    message: `the checkpoint of ${folder} has no ${network}`,
+    fix: `start from its ${known.join(" or ")}`,
+  })),
   checkpointMismatch: coded(
     "CHECKPOINT_MISMATCH",
     (missing: readonly string[], unexpected: readonly string[], reshaped: readonly string[]) => {
@@ -495,6 +499,10 @@ export const errors = {
   evalInvalid: coded("EVAL_INVALID", (protocol: string, problem: string, fix: string) => ({
     message: `${protocol}: ${problem}`,
     fix,
+  })),
+  splitLabels: coded("SPLIT_LABELS", (dataset: string) => ({
+    message: `data.split is "train", and the images of ${dataset} have no labels to be split by`,
+    fix: "put the images of each class into a folder of its own, or leave data.split out",
   })),
   splitClasses: coded("SPLIT_CLASSES", (path: string, problem: string) => ({
     message: `evaluation.test: ${path}: ${problem}`,

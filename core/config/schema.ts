@@ -27,6 +27,12 @@ const data = z
       .describe("image-folder, emoji, or the name a plugin gives its own"),
     path: z.string().min(1).optional().describe("the folder of an image-folder, from the config's folder"),
     limit: count.optional().describe("use at most this many images, evenly spaced"),
+    split: z
+      .enum(["all", "train"])
+      .default("all")
+      .describe(
+        "what is trained on: all images, or those that evaluations learn from and do not test on (evaluation.test, evaluation.testShare)",
+      ),
     channels: z
       .union([z.literal(1), z.literal(3)])
       .default(3)

@@ -14,6 +14,8 @@ export interface ProtocolCard {
   readonly temperature?: number;
   /** Of dense evaluation, what says which pixels are foreground: "alpha channel". */
   readonly masks?: string;
+  /** Of a network that was trained for the task: what with, by the names of the config. */
+  readonly training?: Readonly<Record<string, string | number | boolean>>;
   readonly seed: number;
   /** What is searched, or fitted to: "Google emoji, 1,911". */
   readonly bank: string;
@@ -24,7 +26,7 @@ export interface ProtocolCard {
 }
 
 /** What is compared with. */
-export type BaselineName = "raw pixels" | "untrained backbone";
+export type BaselineName = "raw pixels" | "untrained backbone" | "most frequent class";
 
 /** The same figure, by the same protocol, without training. */
 export interface Baseline {

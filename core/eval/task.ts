@@ -35,6 +35,6 @@ export interface Found {
 }
 
 /** "Google emoji, 1,911" */
-export function named({ name, count }: ImageSet): string {
+export function named({ name, count }: Pick<ImageSet, "name" | "count">): string {
   return `${name}, ${count.toLocaleString("en-US")}`;
 }

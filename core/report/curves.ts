@@ -33,7 +33,7 @@ const SHARES: Record<string, string> = {
   retrieval: "Retrieval",
   dense: "Dense evaluation",
   linear: "Linear probe accuracy",
-  finetune: "Fine-tuning accuracy",
+  classification: "Classification accuracy",
 };
 
 /** Schedules: several plugins may have one of the same name, drawn in one chart. */

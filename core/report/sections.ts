@@ -117,10 +117,14 @@ function protocol(card: ProtocolCard): string {
     `n\u00a0=\u00a0${card.n.toLocaleString("en-US")}`,
     `seed\u00a0${card.seed}`,
   ].flat();
+  const trained = Object.entries(card.training ?? {}).map(([name, value]) => `${name}\u00a0${value}`);
+  const fitted = `Fitted to ${card.bank}, tested on ${card.queries}`;
   const asked =
-    card.masks === undefined
-      ? `${upper(card.queries)} searched in ${card.bank}`
-      : `Fitted to ${card.bank}, tested on ${card.queries}; foreground by ${card.masks}`;
+    card.training !== undefined
+      ? `${fitted}; trained with ${trained.join(", ")}`
+      : card.masks === undefined
+        ? `${upper(card.queries)} searched in ${card.bank}`
+        : `${fitted}; foreground by ${card.masks}`;
   return `${asked}. ${upper(card.network)}, ${card.features}; ${card.crop}; ${settings.join(", ")}.`;
 }
 

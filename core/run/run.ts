@@ -1,7 +1,7 @@
 /** A whole run: the folder, the training, the records, whatever the end. */
 import type { ResolvedConfig } from "../config/schema.ts";
 import type { ResolvedPlugin } from "../trainer/assemble.ts";
-import { train, type TrainObserver, type TrainSummary } from "../trainer/train.ts";
+import { train, type InitialWeights, type TrainObserver, type TrainSummary } from "../trainer/train.ts";
 import { RunFolder } from "./folder.ts";
 import { Recorder } from "./recorder.ts";
 
@@ -12,6 +12,8 @@ export interface RunOptions {
   readonly out?: string;
   /** Go on with this run instead of starting one. */
   readonly resume?: RunFolder;
+  /** What a new run starts from, in the place of what the seed gives. */
+  readonly initial?: InitialWeights;
   /** One step, one evaluation and one checkpoint; the folder is removed again unless `out` names it. */
   readonly dryRun?: boolean;
   /** Finishes the step, saves and returns. */
@@ -38,7 +40,16 @@ export async function runTraining(
   plugins: readonly ResolvedPlugin[],
   options: RunOptions,
 ): Promise<RunSummary> {
-  const { baseDir, out, resume, dryRun = false, signal, observer = {}, command = "train()" } = options;
+  const {
+    baseDir,
+    out,
+    resume,
+    initial,
+    dryRun = false,
+    signal,
+    observer = {},
+    command = "train()",
+  } = options;
   const title = config.name ?? methodName(plugins);
   resume?.requireIdle();
   const folder = resume ?? RunFolder.create({ name: dryRun ? `${title}-dry-run` : title, out });
@@ -58,6 +69,7 @@ export async function runTraining(
       baseDir,
       folder: folder.path,
       resume: resume !== undefined,
+      initial,
       dryRun,
       signal,
       observer: inTurn(recorder, observer),

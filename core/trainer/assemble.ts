@@ -4,9 +4,10 @@ import type { Backbone } from "../backbone.ts";
 import { runSchema, type ResolvedConfig } from "../config/schema.ts";
 import { Container } from "../container.ts";
 import type { RunInfo, ViewGroupSpec } from "../contexts.ts";
-import type { Dataset } from "../data/dataset.ts";
+import { subset, type Dataset } from "../data/dataset.ts";
 import { openEmoji } from "../data/emoji.ts";
 import { openImageFolder } from "../data/image-folder.ts";
+import { labelledSplit, type LabelledSplit } from "../data/split.ts";
 import { learningViews } from "../data/view-group.ts";
 import { ViewPipeline, type ViewBatch } from "../data/pipeline.ts";
 import { createEngine } from "../engine/create-engine.ts";
@@ -29,7 +30,13 @@ export interface Assembly {
   readonly config: ResolvedConfig;
   readonly container: Container;
   readonly hooks: Hooks;
+  /** All images: those of evaluations. */
   readonly dataset: Dataset;
+  /** The images that are trained on. */
+  readonly trained: Dataset;
+  /** Where not all images are trained on. */
+  readonly split: LabelledSplit | undefined;
+  readonly plugins: readonly ResolvedPlugin[];
   readonly run: RunInfo;
   readonly training: Training;
   readonly engine: Engine;
@@ -70,7 +77,8 @@ export async function assemble(
   container.bind(CHECKPOINTS, () => new FolderCheckpoints(checkpoints, config.checkpoint.keepLast));
   container.bind(OPTIMIZER, () => new AdamW({ ...train.adam, decayBiases: train.decayBiases }));
   container.bind(CENTERING, () => new MovingCenter());
-  container.bind(RUN, (services) => runInfo(config, services.get(DATASET)));
+  const images: { trained?: Dataset } = {};
+  container.bind(RUN, (services) => runInfo(config, images.trained ?? services.get(DATASET)));
   let configured: Backbone | undefined;
   container.bind(BACKBONE, () => (configured = makeBackbone(config, views)));
   for (const plugin of plugins) applyPlugin(plugin, hooks, container);
@@ -78,6 +86,9 @@ export async function assemble(
   if (learningViews(views).length === 0) throw errors.noViews();
 
   const dataset = container.get(DATASET);
+  const split = data.split === "train" ? await splitOf(config, dataset) : undefined;
+  const trained = split ? subset(dataset, split.train.name, split.train.indices) : dataset;
+  images.trained = trained;
   const run = container.get(RUN);
   const backbone = container.get(BACKBONE);
   if (backbone !== configured && saysBackbone(config))
@@ -126,13 +137,16 @@ export async function assemble(
     container,
     hooks,
     dataset,
+    trained,
+    split,
+    plugins,
     run,
     training,
     engine,
     accumulation,
     pipeline: () =>
       new ViewPipeline({
-        dataset,
+        dataset: trained,
         views,
         batchSize: train.microBatch,
         batchesPerEpoch: run.stepsPerEpoch * accumulation,
@@ -162,6 +176,13 @@ async function openDataset({ data }: ResolvedConfig, baseDir: string): Promise<D
   if (data.dataset === "image-folder")
     return openImageFolder(resolve(baseDir, data.path!), { limit: data.limit });
   return undefined;
+}
+
+/** Throws SPLIT_LABELS, and what splitting throws. */
+async function splitOf({ seed, evaluation }: ResolvedConfig, dataset: Dataset): Promise<LabelledSplit> {
+  const split = await labelledSplit(dataset, { seed, ...evaluation, limit: undefined });
+  if (!split) throw errors.splitLabels(dataset.name);
+  return split;
 }
 
 function runInfo({ seed, train, data }: ResolvedConfig, dataset: Dataset): RunInfo {

@@ -5,6 +5,7 @@ import { Evaluator, knnTask, retrievalTask, type Evaluation } from "../eval/eval
 import { RawPixels } from "../eval/raw-pixels.ts";
 import type { Task } from "../eval/task.ts";
 import type { Assembly } from "./assemble.ts";
+import { classificationEvaluator } from "./classification.ts";
 import { emojiDense, folderDense } from "./dense.ts";
 import { FeatureExtractor } from "./features.ts";
 import { loadSet, loadViews, type LoadedSet } from "./image-sets.ts";
@@ -15,6 +16,8 @@ const DEFAULT_LIMIT = 2000;
 export interface RunEvaluator {
   /** Figures of the initial weights, by log name. */
   untrained: Readonly<Record<string, number>>;
+  /** Where training started, unless from the seed. */
+  initialWeights?: string | undefined;
   /** Remembers the present figures as those of the untrained backbone. */
   measureUntrained(): Promise<void>;
   evaluate(): Promise<Evaluation>;
@@ -22,6 +25,8 @@ export interface RunEvaluator {
 
 export async function makeEvaluator(assembly: Assembly): Promise<RunEvaluator> {
   const { training, dataset } = assembly;
+  const { classifierDeclared } = training.declarations;
+  if (classifierDeclared) return classificationEvaluator(assembly, classifierDeclared);
   const { views, backbone } = training.declarations;
   const { size } = views[0]!;
   const extractor = new FeatureExtractor(training, { size });

@@ -4,6 +4,7 @@ import type { EpochContext, Progress, StepResult } from "../contexts.ts";
 import type { ViewBatch, ViewPipeline } from "../data/pipeline.ts";
 import type { EvalResult } from "../eval/card.ts";
 import type { Evaluation } from "../eval/evaluator.ts";
+import type { Variable } from "../engine/engine.ts";
 import { errors } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import type { RelationSample, ViewSample } from "../report/report-data.ts";
@@ -67,11 +68,21 @@ export interface TrainOptions {
   readonly folder: string;
   /** Go on from the newest whole checkpoint of this folder. */
   readonly resume?: boolean;
+  /** What a run that is not gone on with starts from, in the place of what the seed gives. */
+  readonly initial?: InitialWeights;
   /** One step, one evaluation, one checkpoint. */
   readonly dryRun?: boolean;
   /** Finishes the step, saves and returns. */
   readonly signal?: AbortSignal;
   readonly observer?: TrainObserver;
+}
+
+/** Weights from elsewhere. */
+export interface InitialWeights {
+  /** Where they are from, as protocol cards tell it. */
+  readonly source: string;
+  /** Values by variable name, of the variables that do not start from the seed. */
+  readonly values: (variables: readonly Variable[]) => ReadonlyMap<string, Float32Array>;
 }
 
 /** How training ended. */
@@ -103,8 +114,8 @@ export async function train(
     status: (message) => observer.status?.(message),
   });
   try {
-    const { run, dataset } = assembly;
-    if (run.stepsPerEpoch === 0) throw errors.batchTooLarge(run.globalBatchSize, dataset.name, dataset.size);
+    const { run, trained } = assembly;
+    if (run.stepsPerEpoch === 0) throw errors.batchTooLarge(run.globalBatchSize, trained.name, trained.size);
     const pipeline = assembly.pipeline();
     try {
       return await new TrainRun(assembly, pipeline, plugins, options, logger).run();
@@ -176,11 +187,14 @@ class TrainRun {
 
   /** Sets the variables, from a checkpoint or the seed, and gives the step to go on with. */
   private async begin(): Promise<number> {
-    const { training, container, dataset, config } = this.assembly;
+    const { training, container, trained, config } = this.assembly;
     if (!this.options.resume) {
       await training.initialize();
       this.observer.status?.("evaluating the untrained backbone");
       await this.evaluator.measureUntrained();
+      const { initial } = this.options;
+      if (initial) await training.replace(initial.values(training.state.variables));
+      this.evaluator.initialWeights = initial?.source;
       return 0;
     }
     let damaged: Error | undefined;
@@ -190,16 +204,17 @@ class TrainRun {
     });
     if (!checkpoint) throw damaged ?? errors.checkpointMissing(this.options.folder);
     if (checkpoint.seed !== config.seed) throw errors.resumeDiffers("the seed");
-    if (checkpoint.dataset !== dataset.fingerprint) throw errors.resumeDiffers("the images");
+    if (checkpoint.dataset !== trained.fingerprint) throw errors.resumeDiffers("the images");
     if (checkpoint.batchSize !== config.train.batchSize) throw errors.resumeDiffers("train.batchSize");
     await training.initialize(valuesFor(checkpoint, training.state.variables));
     this.evaluator.untrained = checkpoint.notes["untrained"] as Record<string, number>;
+    this.evaluator.initialWeights = checkpoint.notes["initialWeights"] as string | undefined;
     this.savedStep = checkpoint.step;
     return checkpoint.step;
   }
 
   private announce(fromStep: number): void {
-    const { training, run, engine, dataset, config } = this.assembly;
+    const { training, run, engine, trained, config } = this.assembly;
     const { device, precision, kind, library } = engine.description;
     this.observer.start?.({
       folder: this.options.folder,
@@ -213,7 +228,7 @@ class TrainRun {
       library,
       parameters: training.state.parameterCount(),
       plugins: this.pluginNames,
-      images: dataset.size,
+      images: trained.size,
     });
   }
 
@@ -228,7 +243,7 @@ class TrainRun {
     for (let micro = 1; ; micro++) {
       const batch = await clock.waiting(async () => (await batches.next()).value as ViewBatch);
       for (const { index, by, reason } of batch.replaced) {
-        const item = this.assembly.dataset.item(index);
+        const item = this.assembly.trained.item(index);
         this.logger.warn(`${item.id} cannot be read (${reason}); image ${by} stands in for it`, item.id);
       }
       const kind = this.kindOf(micro);
@@ -288,16 +303,16 @@ class TrainRun {
 
   private async save(step: number): Promise<void> {
     if (step === this.savedStep) return;
-    const { training, container, engine, dataset, config } = this.assembly;
+    const { training, container, engine, trained, config } = this.assembly;
     const { variables } = training.state;
     const values = await engine.save(variables);
     const checkpoint: Checkpoint = {
       ...this.progressAt(step),
       seed: config.seed,
-      dataset: dataset.fingerprint,
+      dataset: trained.fingerprint,
       batchSize: config.train.batchSize,
       plugins: this.pluginNames,
-      notes: { untrained: this.evaluator.untrained },
+      notes: { untrained: this.evaluator.untrained, initialWeights: this.evaluator.initialWeights },
       tensors: variables.map(({ name, shape }, i) => ({ name, shape, values: values[i]! })),
     };
     const path = await container.get(CHECKPOINTS).save(checkpoint);

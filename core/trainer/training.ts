@@ -122,6 +122,15 @@ export class Training {
     await engine.load([...parts.accumulators.values()].map((v) => [v, new Float32Array(v.size)] as const));
   }
 
+  /** Sets some variables, by name; the others stay. Throws VARIABLE_VALUES for a wrong length. */
+  async replace(values: ReadonlyMap<string, Float32Array>): Promise<void> {
+    const named = this.state.variables.flatMap((variable) => {
+      const own = values.get(variable.name);
+      return own ? [[variable, own] as const] : [];
+    });
+    await this.engine.load(named);
+  }
+
   private phasesAt(epoch: number): Variant["phases"] {
     const phases = [...this.declarations.phases.values()];
     return Object.fromEntries(phases.map(({ name, at }) => [name, at(epoch)]));
