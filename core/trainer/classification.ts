@@ -166,7 +166,7 @@ function trainingOf({ config, training, plugins }: Assembly, initialWeights: str
     warmupEpochs,
     weightDecay,
     clipGrad,
-    dropPathRate: Math.max(...backbone.dropPathRates),
+    dropPathRate: Number(Math.max(...backbone.dropPathRates).toFixed(6)),
     crop: `${share.join(" to ")} % of the area at ${size} px, mirrored with ${flip}`,
     ...(Object.fromEntries(options) as Record<string, string | number | boolean>),
   };

@@ -55,6 +55,11 @@ export class ModelState {
     this.variables = this.initials.map((i) => i.variable);
   }
 
+  /** Without the optimizers' state, whose names end in those of weights too. */
+  get ofNetworks(): readonly Variable[] {
+    return [...this.byKey.values()];
+  }
+
   /** The engine's variable behind a declaration. Throws NOT_IN_NETWORK. */
   get(declared: VariableDeclaration, network: Network): Variable {
     const shared = declared.kind === "buffer" && !declared.perNetwork;

@@ -81,7 +81,7 @@ export interface TrainOptions {
 export interface InitialWeights {
   /** Where they are from, as protocol cards tell it. */
   readonly source: string;
-  /** Values by variable name, of the variables that do not start from the seed. */
+  /** Values by variable name, of the networks' variables that do not start from the seed. */
   readonly values: (variables: readonly Variable[]) => ReadonlyMap<string, Float32Array>;
 }
 
@@ -193,7 +193,7 @@ class TrainRun {
       this.observer.status?.("evaluating the untrained backbone");
       await this.evaluator.measureUntrained();
       const { initial } = this.options;
-      if (initial) await training.replace(initial.values(training.state.variables));
+      if (initial) await training.replace(initial.values(training.state.ofNetworks));
       this.evaluator.initialWeights = initial?.source;
       return 0;
     }
