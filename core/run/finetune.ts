@@ -109,7 +109,7 @@ export async function backboneOf(
   network: string | undefined,
   onDamaged: (error: Error) => void,
 ): Promise<InitialWeights> {
-  const checkpoint = await new FolderCheckpoints(folder.checkpoints, 1).latest(onDamaged);
+  const checkpoint = await new FolderCheckpoints(folder.checkpoints, { keepLast: 1 }).latest(onDamaged);
   if (!checkpoint) throw errors.checkpointMissing(folder.path);
   const known = [TEACHER, STUDENT].filter((name) =>
     checkpoint.tensors.some((tensor) => tensor.name.startsWith(prefixOf(name))),

@@ -81,7 +81,7 @@ export class Recorder implements TrainObserver {
       process: { pid: process.pid, host: hostname() },
     };
     this.folder.writeRun(this.run);
-    if (before) this.folder.writeConfig(this.options.config);
+    this.folder.writeConfig(this.options.config); // a resumed run's may have changed
     if (before) this.evaluated = { results: this.folder.readEvaluation() ?? [], scalars: {}, found: [] };
     this.log = MetricsLog.open(this.folder.metricsFile, { resumeStep: info.fromStep });
     const resumed = info.fromStep > 0 ? { resumeStep: info.fromStep } : {};

@@ -26,8 +26,7 @@ const UNTESTED =
 const nothing: Evaluation = { results: [], scalars: {}, found: [] };
 
 /**
- * Of a run that declared a classifier. Nothing is measured before training: a classifier that has learned nothing says
- * nothing of the backbone.
+ * Of a run that declared a classifier. Its figures before training are those of the classifier as the seed gives it.
  *
  * @throws EVAL_INVALID where there is nothing to test on, and what splitting and loading throw
  */
@@ -40,7 +39,9 @@ export async function classificationEvaluator(
   const measure = split && (await classification(assembly, classifier, split));
   const run: RunEvaluator = {
     untrained: {},
-    measureUntrained: () => Promise.resolve(),
+    measureUntrained: async () => {
+      run.untrained = (await run.evaluate()).scalars;
+    },
     evaluate: async () => (await measure?.(run.initialWeights)) ?? nothing,
   };
   return run;

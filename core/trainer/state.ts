@@ -68,10 +68,21 @@ export class ModelState {
     return variable;
   }
 
-  /** The values that training starts from; they depend on the seed and each variable's name alone. */
-  *initialValues(seed: number): Generator<readonly [Variable, Float32Array]> {
+  /**
+   * The values that training starts from: those that are given by name, and draws that depend on the seed and each
+   * variable's name alone.
+   */
+  *initialValues(
+    seed: number,
+    given: ReadonlyMap<string, Float32Array> = new Map(),
+  ): Generator<readonly [Variable, Float32Array]> {
     let last: { purpose: string; value: Float32Array } | undefined;
     for (const { variable, init, purpose } of this.initials) {
+      const value = given.get(variable.name);
+      if (value) {
+        yield [variable, value];
+        continue;
+      }
       if (last?.purpose !== purpose) {
         last = { purpose, value: initialValue(init, variable.size, new Random(seed, "init", purpose)) };
       }

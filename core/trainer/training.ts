@@ -114,11 +114,10 @@ export class Training {
     };
   }
 
-  /** Sets every variable to its start: drawn from the seed, or `values` by variable name. */
+  /** Sets every variable to its start: `values` by variable name, and the others drawn from the seed. */
   async initialize(values?: ReadonlyMap<string, Float32Array>): Promise<void> {
     const { engine, state, declarations, parts } = this;
-    if (values) await engine.load(state.variables.map((v) => [v, values.get(v.name)!] as const));
-    else await engine.load(state.initialValues(declarations.run.seed));
+    await engine.load(state.initialValues(declarations.run.seed, values));
     await engine.load([...parts.accumulators.values()].map((v) => [v, new Float32Array(v.size)] as const));
   }
 
@@ -129,6 +128,23 @@ export class Training {
       return own ? [[variable, own] as const] : [];
     });
     await this.engine.load(named);
+  }
+
+  /**
+   * Call before the first micro-batch of an update; the function that it gives undoes the update's micro-batches, until
+   * the last one. The weights wait for that one, the running statistics of heads do not.
+   */
+  async beginUpdate(): Promise<() => Promise<void>> {
+    const { engine, declarations, state, parts } = this;
+    if (parts.accumulation === 1) return () => Promise.resolve();
+    const networks = [...declarations.networks.values()];
+    const moved = declarations
+      .headBuffers()
+      .flatMap((buffer) =>
+        networks.filter((n) => declarations.isIn(buffer, n)).map((n) => state.get(buffer, n)),
+      );
+    const values = await engine.save(moved);
+    return () => engine.load(moved.map((variable, i) => [variable, values[i]!] as const));
   }
 
   private phasesAt(epoch: number): Variant["phases"] {
