@@ -42,9 +42,11 @@ async function runFinetune(
   const written = finetuneConfig(folder.name, run.config, run.plugins, { epochs, fromScratch });
   const { config, plugins, baseDir } = await checkedRun(written, changes, run.baseDir);
   const view = new TrainView(terminal);
-  const initial = fromScratch
-    ? undefined
-    : await backboneOf(folder, network, (error) => view.warning(String(error)));
+  const logger = {
+    info: (message: string) => view.status(message),
+    warn: (message: string) => view.warning(message),
+  };
+  const initial = fromScratch ? undefined : await backboneOf(folder, network, logger);
   const summary = await interruptible(context, STOPPING, async ({ signal }) => {
     await ensureLibraryFor(config, terminal, signal);
     const { runTraining } = await import("../../core/run/run.ts");

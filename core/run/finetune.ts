@@ -9,10 +9,12 @@ import type { Variable } from "../engine/engine.ts";
 import { learningViews } from "../data/view-group.ts";
 import { errors } from "../errors.ts";
 import { createHooks } from "../hooks.ts";
+import type { Logger } from "../logger.ts";
 import { BACKBONE, DATASET } from "../tokens.ts";
 import { applyPlugin, type ResolvedPlugin } from "../trainer/apply-plugin.ts";
 import { FolderCheckpoints, type Checkpoint } from "../trainer/checkpoint.ts";
 import { STUDENT, TEACHER } from "../trainer/declarations.ts";
+import { newestCheckpoint } from "../trainer/resume.ts";
 import type { InitialWeights } from "../trainer/train.ts";
 import type { RunFolder } from "./folder.ts";
 
@@ -102,15 +104,15 @@ function bringsPart(plugin: ResolvedPlugin): boolean {
  * The backbone of a run's newest whole checkpoint.
  *
  * @param network "teacher" or "student"; by default the teacher where there is one
- * @throws CHECKPOINT_MISSING, NETWORK_MISSING; CHECKPOINT_MISMATCH when the backbone to be trained is another
+ * @throws CHECKPOINT_MISSING, CHECKPOINT_DAMAGED, NETWORK_MISSING; CHECKPOINT_MISMATCH when the backbone to be trained is another
  */
 export async function backboneOf(
   folder: RunFolder,
   network: string | undefined,
-  onDamaged: (error: Error) => void,
+  logger: Logger,
 ): Promise<InitialWeights> {
-  const checkpoint = await new FolderCheckpoints(folder.checkpoints, { keepLast: 1 }).latest(onDamaged);
-  if (!checkpoint) throw errors.checkpointMissing(folder.path);
+  const store = new FolderCheckpoints(folder.checkpoints, { keepLast: 1 });
+  const checkpoint = (await newestCheckpoint(store, { folder: folder.path, orStart: false, logger }))!;
   const known = [TEACHER, STUDENT].filter((name) =>
     checkpoint.tensors.some((tensor) => tensor.name.startsWith(prefixOf(name))),
   );
