@@ -37,7 +37,8 @@ export async function resolvePlugins(
     const { manifest } = definition;
     const outcome = check(manifest.options, options, `plugins.${manifest.name}.with`);
     problems.push(...outcome.problems);
-    return { definition, options: outcome.value, ...(source === undefined ? {} : { source }) };
+    const own = source === undefined || source === manifest.name;
+    return { definition, options: outcome.value, ...(own ? {} : { source }) };
   });
   throwProblems(problems);
   return orderPlugins(plugins);

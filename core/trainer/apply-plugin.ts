@@ -7,7 +7,7 @@ import { asPlugin } from "./as-plugin.ts";
 export interface ResolvedPlugin {
   readonly definition: PluginDefinition;
   readonly options: unknown;
-  /** What the config calls it: its name, a path or a package. */
+  /** What the config calls it, where that is not its name: a path or a package. */
   readonly source?: string;
 }
 

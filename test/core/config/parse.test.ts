@@ -48,6 +48,7 @@ describe("config schema", () => {
         std: [0.229, 0.224, 0.225],
         background: "#ffffff",
         prefetch: 2,
+        split: "all",
       });
       const { train, teacher, seed } = parseConfig(config(), base);
       assert.deepEqual(train, {

@@ -90,6 +90,14 @@ describe("fine-tuning", () => {
       assert.deepEqual(names({ ...pretraining, plugins }).slice(1), ["multi-crop", "supervised", "layer-decay"]); // prettier-ignore
     });
 
+    it("names such a plugin as the run's config does", async () => {
+      const config = parseConfig({ ...pretraining, plugins: ["multi-crop", "convnext", "simclr"] }, folder);
+      const plugins = (await resolvePlugins(config.plugins, folder)).map((plugin) =>
+        plugin.definition.manifest.name === "convnext" ? { ...plugin, source: "/mine/backbone.ts" } : plugin,
+      );
+      assert.equal(names(finetuneConfig("a run", config, plugins, {}))[0], "/mine/backbone.ts");
+    });
+
     it("from scratch has one rate for all layers", async () => {
       const config = await written(pretraining, { fromScratch: true });
       assert.deepEqual([config.name, names(config)], ["scratch-a-run", ["multi-crop", "supervised"]]);
