@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { Random } from "../../core/random.ts";
+import type { Random } from "../../core/random.ts";
 import { readMetrics } from "../../core/report/metrics-log.ts";
 import { checkpointOf, digests, type TinyConfig } from "../core/trainer/runs.ts";
 import type { CallNumber, ChildSpec } from "./killed-child.ts";
