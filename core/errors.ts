@@ -448,6 +448,23 @@ export const errors = {
       };
     },
   ),
+  // --- files of weights ----------------------------------------------------------------------------------
+  weightsMissing: coded("WEIGHTS_MISSING", (path: string, problem: string, files: readonly string[]) => ({
+    message: `${problem} at ${path}${files.length > 0 ? `: ${files.join(", ")}` : ""}`,
+    fix: "name a .safetensors or .pth file, a folder with one, or a run",
+  })),
+  weightsFormat: coded("WEIGHTS_FORMAT", (path: string, problem: string, fix: string) => ({
+    message: `${path} ${problem}`,
+    fix,
+  })),
+  weightsDamaged: coded("WEIGHTS_DAMAGED", (path: string, cause: unknown) => ({
+    message: `the weights ${path} are damaged: ${cause instanceof Error ? cause.message : String(cause)}`,
+    fix: "copy or download the file again",
+  })),
+  weightsMismatch: coded("WEIGHTS_MISMATCH", (path: string, problem: string, fix: string) => ({
+    message: `the weights ${path} do not fit the backbone: ${problem}`,
+    fix,
+  })),
   // --- engine --------------------------------------------------------------------------------------------
   libraryNotLoaded: coded("LIBRARY_NOT_LOADED", (file: string, cause: unknown) => ({
     message: `libtensorflow could not be loaded from ${file}: ${cause instanceof Error ? cause.message : String(cause)}`,
@@ -517,9 +534,17 @@ export const errors = {
     message: `data.split is "train", and the images of ${dataset} have no labels to be split by`,
     fix: "put the images of each class into a folder of its own, or leave data.split out",
   })),
+  evalUnlabelled: coded("EVAL_UNLABELLED", (protocols: readonly string[], dataset: string) => ({
+    message: `${protocols.join(", ")}: the images of ${dataset} have no classes`,
+    fix: "put the images of each class into a folder of its own, name such a folder with --data, or evaluate by knn",
+  })),
   splitClasses: coded("SPLIT_CLASSES", (path: string, problem: string) => ({
     message: `evaluation.test: ${path}: ${problem}`,
     fix: "give the test images the class folders of the training images, or leave evaluation.test out to test on a share of each class",
+  })),
+  splitOverlap: coded("SPLIT_OVERLAP", (path: string, images: number) => ({
+    message: `evaluation.test: ${images} images of ${path} are training images too`,
+    fix: "move the test images out of the folder that is trained on",
   })),
   metricsOrder: coded("METRICS_ORDER", (file: string, step: number, last: number) => ({
     message: `step ${step} is logged after step ${last} in ${file}`,

@@ -4,6 +4,7 @@
  */
 import { availableParallelism } from "node:os";
 import { z } from "zod";
+import { LINEAR_LRS, PROTOCOLS } from "../eval/protocols.ts";
 import { vitArchitectures } from "../vit/vit.ts";
 import { pluginEntry } from "./plugin-entry.ts";
 
@@ -130,6 +131,30 @@ export const ALPHA = "alpha";
 /** DINO's warm-up; a shorter run is all warm-up. */
 const WARMUP_EPOCHS = 10;
 
+/** What computes, and how: of a run, and of a network that only gives features. */
+export const computing = {
+  precision: z
+    .enum(["fp32", "bf16"])
+    .default("fp32")
+    .describe("of matrix products; sums and losses stay fp32"),
+  engine: z.enum(["graph", "eager"]).default("graph").describe("one captured TensorFlow graph, or op by op"),
+  backend: z
+    .enum(["tensorflow", "cpu"])
+    .default("tensorflow")
+    .describe("of the eager engine; cpu needs no library"),
+  device: z.enum(["cpu", "gpu", "auto"]).default("auto").describe("auto: a GPU where one can be used"),
+  jit: z
+    .enum(["off", "fused", "xla"])
+    .default("fused")
+    .describe("compile with XLA: nothing, elementwise pieces, or all of the graph"),
+  threads: z
+    .strictObject({
+      intra: orZero.default(0).describe("threads within an op; 0 lets TensorFlow choose"),
+      inter: orZero.default(0).describe("ops at a time; 0 lets TensorFlow choose"),
+    })
+    .prefault({}),
+};
+
 const train = z
   .strictObject({
     epochs: count.describe("passes over the images"),
@@ -159,29 +184,7 @@ const train = z
         epsilon: positive.default(1e-8),
       })
       .prefault({}),
-    precision: z
-      .enum(["fp32", "bf16"])
-      .default("fp32")
-      .describe("of matrix products; sums and losses stay fp32"),
-    engine: z
-      .enum(["graph", "eager"])
-      .default("graph")
-      .describe("one captured TensorFlow graph, or op by op"),
-    backend: z
-      .enum(["tensorflow", "cpu"])
-      .default("tensorflow")
-      .describe("of the eager engine; cpu needs no library"),
-    device: z.enum(["cpu", "gpu", "auto"]).default("auto").describe("auto: a GPU where one can be used"),
-    jit: z
-      .enum(["off", "fused", "xla"])
-      .default("fused")
-      .describe("compile with XLA: nothing, elementwise pieces, or all of the graph"),
-    threads: z
-      .strictObject({
-        intra: orZero.default(0).describe("threads within an op; 0 lets TensorFlow choose"),
-        inter: orZero.default(0).describe("ops at a time; 0 lets TensorFlow choose"),
-      })
-      .prefault({}),
+    ...computing,
   })
   .superRefine(({ epochs, batchSize, microBatch, warmupEpochs, engine, precision, device }, context) => {
     const problem = (key: string, message: string) =>
@@ -236,11 +239,74 @@ export const runSchema = z.strictObject({
     .prefault({}),
   evaluation: z
     .strictObject({
+      protocols: z
+        .array(z.enum(PROTOCOLS))
+        .default(["knn"])
+        .describe("what a run is evaluated by; `relata eval` names its own"),
       knn: z
         .strictObject({
           everyEpochs: orZero.default(0).describe("0 evaluates at the end only"),
           k: count.default(20).describe("neighbours that vote"),
           temperature: positive.default(0.07).describe("of the votes' weights exp(similarity / temperature)"),
+        })
+        .prefault({}),
+      linear: z
+        .strictObject({
+          epochs: count.default(100).describe("passes over the training images"),
+          batchSize: count.default(256).describe("images a step; all of them where there are fewer"),
+          lrs: z
+            .array(positive)
+            .min(1)
+            .default([...LINEAR_LRS])
+            .describe("learning rates, all trained side by side, per 256 images: scaled by batchSize / 256"),
+          blocks: count
+            .optional()
+            .describe("last blocks whose class tokens are read: 4 up to a width of 384, else 1, by default"),
+          meanPatch: z
+            .boolean()
+            .optional()
+            .describe("read the mean patch token too; by default beyond a width of 384"),
+          mirrored: z.boolean().default(true).describe("train on mirror images too"),
+          choose: z
+            .enum(["held-out", "test"])
+            .default("held-out")
+            .describe(
+              "what the learning rate is chosen on: held-out training images, or the test images, as published",
+            ),
+          heldOut: z
+            .number()
+            .gt(0)
+            .lt(1)
+            .default(0.1)
+            .describe("share of each class of the training images that is held out"),
+        })
+        .prefault({}),
+      logistic: z
+        .strictObject({
+          c: positive.default(1).describe("inverse of the weights' penalty, as scikit-learn's C"),
+          standardise: z.boolean().default(true).describe("give every feature mean 0 and deviation 1"),
+        })
+        .prefault({}),
+      fewShot: z
+        .strictObject({
+          ways: z.int().min(2).default(5).describe("classes of an episode, at most"),
+          shots: z.array(count).default([1, 5]).describe("labelled images of each, episodes for each number"),
+          queries: count.default(15).describe("test images of each class of an episode, at most"),
+          episodes: z
+            .int()
+            .min(2)
+            .default(1000)
+            .describe("draws of classes and images, for each number of shots"),
+          perClass: z
+            .array(z.union([count, z.number().gt(0).lt(1)]))
+            .default([1, 5, 0.1])
+            .describe("labelled images of every class for low-shot logistic regression; below 1 their share"),
+          draws: count.default(3).describe("times that these are drawn"),
+        })
+        .prefault({}),
+      cluster: z
+        .strictObject({
+          restarts: count.default(10).describe("starts of k-means, the best of which counts"),
         })
         .prefault({}),
       viewRetrieval: z

@@ -40,7 +40,8 @@ export interface SplitOptions {
  * The dataset's labelled images against those of the folder `test`; of emoji Google's drawings against Twitter's; else
  * `testShare` of each class against the rest of it. Undefined where the dataset has no labels.
  *
- * @throws SPLIT_CLASSES where the folder's classes are not the dataset's, and what opening the folder throws.
+ * @throws SPLIT_CLASSES where the folder's classes are not the dataset's, SPLIT_OVERLAP where images are in both, and what
+ *   opening the folder throws.
  */
 export async function labelledSplit(
   dataset: Dataset,
@@ -77,6 +78,9 @@ function splitByFolder(
     const names = unknown.slice(0, 5).join(", ");
     throw errors.splitClasses(path, `its classes ${names} are none of ${dataset.name}`);
   }
+  const paths = new Set(range(tested.size).map((i) => tested.item(i).path));
+  const shared = range(dataset.size).filter((i) => paths.has(dataset.item(i).path)).length;
+  if (shared > 0) throw errors.splitOverlap(path, shared);
   const all = part(tested, `all of ${tested.name}`, range(tested.size));
   return {
     classNames,

@@ -33,6 +33,10 @@ const SHARES: Record<string, string> = {
   retrieval: "Retrieval",
   dense: "Dense evaluation",
   linear: "Linear probe accuracy",
+  logistic: "Logistic regression accuracy",
+  "few-shot": "Few-shot accuracy",
+  "low-shot": "Low-shot accuracy",
+  cluster: "Clusters against classes",
   classification: "Classification accuracy",
 };
 

@@ -15,7 +15,7 @@ import { linear } from "../math/index.ts";
 import { LOGGER } from "../tokens.ts";
 import type { Assembly } from "./assemble.ts";
 import type { RunEvaluator } from "./evaluate.ts";
-import { FeatureExtractor } from "./features.ts";
+import { FeatureExtractor, trainedNetwork } from "./features.ts";
 import { loadSet, type LoadedSet } from "./image-sets.ts";
 import { plainVariant, TraceContext } from "./step-context.ts";
 
@@ -58,7 +58,7 @@ async function classification(assembly: Assembly, classifier: LinearClassifier, 
   const { size } = training.declarations.views[0]!;
   const classes = split.classNames.length;
   const { images, labels } = await loadPart(assembly, limited(split.test, config.evaluation.limit), size);
-  const extractor = new FeatureExtractor(training, { size });
+  const extractor = new FeatureExtractor(trainedNetwork(training), { size });
   const program = await classifierProgram(assembly, extractor, classifier);
   return async (initialWeights: string | undefined): Promise<Evaluation> => {
     const features = await extractor.pooled(images);
@@ -75,9 +75,10 @@ async function classification(assembly: Assembly, classifier: LinearClassifier, 
     const card: ProtocolCard = {
       task: "classification",
       network: extractor.network.name,
-      features: `linear classifier of the ${extractor.pooling}`,
+      features: extractor.pooling,
       crop: `${isEmoji(assembly.dataset) ? "whole image" : "centre"} at ${size} px`,
-      training: trainingOf(assembly, initialWeights),
+      fitted: "network and linear classifier",
+      ...trainingOf(assembly, initialWeights),
       seed: config.seed,
       bank: named({ name: split.train.name, count: split.train.indices.length }),
       queries: named(images),
@@ -148,9 +149,10 @@ async function logitsOf(
 }
 
 /** What the network was trained with, for the protocol card. */
-function trainingOf({ config, training, plugins }: Assembly, initialWeights: string | undefined) {
+function trainingOf(assembly: Assembly, initialWeights: string | undefined) {
+  const { config, plugins } = assembly;
   const { epochs, batchSize, lr, minLr, warmupEpochs, weightDecay, clipGrad } = config.train;
-  const { backbone, views } = training.declarations;
+  const { backbone, views } = assembly.training.declarations;
   const { size, scale, flip } = views[0]!;
   const share = scale.map((value) => Number((100 * value).toFixed(1)));
   const options = plugins.flatMap(({ definition, options }) =>
@@ -158,11 +160,8 @@ function trainingOf({ config, training, plugins }: Assembly, initialWeights: str
       .filter(([, value]) => ["string", "number", "boolean"].includes(typeof value))
       .map(([name, value]) => [`${definition.manifest.name}.${name}`, value as string | number | boolean]),
   );
-  return {
+  const training = {
     "initial weights": initialWeights ?? "drawn from the seed",
-    epochs,
-    batchSize,
-    "lr per 256": lr,
     minLr,
     warmupEpochs,
     weightDecay,
@@ -171,4 +170,5 @@ function trainingOf({ config, training, plugins }: Assembly, initialWeights: str
     crop: `${share.join(" to ")} % of the area at ${size} px, mirrored with ${flip}`,
     ...(Object.fromEntries(options) as Record<string, string | number | boolean>),
   };
+  return { epochs, batchSize, lr, training };
 }

@@ -100,6 +100,12 @@ describe("config schema", () => {
       assert.deepEqual(dense({ masks: "./alpha" }), { masks: `${base}/alpha` });
     });
 
+    it("takes the folder that is tested on from the config's folder", () => {
+      const test = (value?: string) =>
+        parseConfig({ ...config(), evaluation: { test: value } }, base).evaluation.test;
+      assert.deepEqual([test(), test("./test"), test("/test")], [undefined, `${base}/test`, "/test"]);
+    });
+
     it("accepts plugins as names, with options, and as values", () => {
       const own = definePlugin(
         { name: "own", api: "^1", summary: "", options: z.strictObject({ a: z.number() }) },

@@ -80,6 +80,15 @@ describe("labelledSplit", () => {
     assert.equal(await labelledSplit(unlabelled, options), undefined);
   });
 
+  it("refuses a folder whose images are learned from", async () => {
+    for (const file of ["a/1.png", "b/2.png", "c/3.png"]) await writeAt(join(folder(), "both", file), "");
+    const dataset = await openImageFolder(join(folder(), "both"));
+    await assert.rejects(
+      split(dataset, { test: join(folder(), "both") }),
+      coded("SPLIT_OVERLAP", "3 images"),
+    );
+  });
+
   it("learns from Google's emoji and tests on Twitter's", async () => {
     const { train, test, classNames } = await split(await openEmoji({ limit: 40 }));
     assert.equal(train.indices.length, 20);

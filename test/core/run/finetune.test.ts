@@ -22,18 +22,21 @@ describe("fine-tuning", () => {
   let folder: string;
   before(async () => {
     folder = mkdtempSync(join(tmpdir(), "relata-finetune-"));
-    for (let i = 0; i < 20; i++) {
-      const random = new Random(i, "picture");
-      const red = i % 2;
-      // Noise, in which red or blue is a little stronger.
-      const data = new Uint8Array(16 * 16 * 3).map((_, j) => random.integer(60, 180) + (j % 3 === (red ? 0 : 2) ? 40 : 0)); // prettier-ignore
-      mkdirSync(join(folder, "images", CLASSES[red]!), { recursive: true });
-      const path = join(folder, "images", CLASSES[red]!, `${i}.png`);
-      await sharp(data, { raw: { width: 16, height: 16, channels: 3 } }).toFile(path);
-    }
+    for (let i = 0; i < 20; i++) await draw("images", i);
+    for (let i = 20; i < 28; i++) await draw("others", i);
     await start(pretraining, { out: join(folder, "trained") });
   });
   after(() => rmSync(folder, { recursive: true }));
+
+  /** Noise, in which red or blue is a little stronger. */
+  async function draw(parent: string, i: number): Promise<void> {
+    const random = new Random(i, "picture");
+    const red = i % 2;
+    const data = new Uint8Array(16 * 16 * 3).map((_, j) => random.integer(60, 180) + (j % 3 === (red ? 0 : 2) ? 40 : 0)); // prettier-ignore
+    mkdirSync(join(folder, parent, CLASSES[red]!), { recursive: true });
+    const path = join(folder, parent, CLASSES[red]!, `${i}.png`);
+    await sharp(data, { raw: { width: 16, height: 16, channels: 3 } }).toFile(path);
+  }
 
   const pretraining: RunConfig = {
     seed: 4,
@@ -163,7 +166,7 @@ describe("fine-tuning", () => {
           "20 % of each class of images, 4",
         ],
       );
-      const training = card.training!;
+      const training = { ...card.training!, epochs: card.epochs };
       assert.deepEqual(
         ["initial weights", "epochs", "layer-decay.decay", "supervised.mixup", "supervised.cutmix", "supervised.labelSmoothing", "dropPathRate"].map((name) => training[name]), // prettier-ignore
         ["teacher of trained after 5 steps", 8, 0.75, 0.8, 1, 0.1, 0.1],
@@ -223,9 +226,9 @@ describe("fine-tuning", () => {
       const { evaluations } = await start(all, { out: join(folder, "untested"), observer });
       assert.deepEqual(evaluations, []);
       assert.match(warnings.join(), /not tested.*data\.split/);
-      const folderOf = { ...all, evaluation: { ...all.evaluation, test: "images", limit: 6 } };
+      const folderOf = { ...all, evaluation: { ...all.evaluation, test: "others", limit: 6 } };
       const tested = await start(folderOf, { out: join(folder, "tested"), observer });
-      assert.deepEqual([tested.evaluations[0]!.card.n, tested.evaluations[0]!.card.queries], [6, "all of images, 6"]); // prettier-ignore
+      assert.deepEqual([tested.evaluations[0]!.card.n, tested.evaluations[0]!.card.queries], [6, "all of others, 6"]); // prettier-ignore
     });
   });
 });
