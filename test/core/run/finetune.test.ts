@@ -166,7 +166,7 @@ describe("fine-tuning", () => {
           "20 % of each class of images, 4",
         ],
       );
-      const training = { ...card.training!, epochs: card.epochs };
+      const training: typeof card.training = { ...card.training, epochs: card.epochs! };
       assert.deepEqual(
         ["initial weights", "epochs", "layer-decay.decay", "supervised.mixup", "supervised.cutmix", "supervised.labelSmoothing", "dropPathRate"].map((name) => training[name]), // prettier-ignore
         ["teacher of trained after 5 steps", 8, 0.75, 0.8, 1, 0.1, 0.1],
