@@ -42,7 +42,7 @@ export type { Logger } from "./core/logger.ts";
 export type { EmbedOptions, EmbedSummary, ExportOptions, ExportSummary, NetworkOptions, RunSummary };
 
 /** Of a run that a program starts. */
-export interface TrainOptions extends Omit<RunOptions, "baseDir" | "resume" | "command"> {
+export interface TrainOptions extends Omit<RunOptions, "baseDir" | "resume" | "initial" | "command"> {
   /** Where paths in the config start (default: the current folder). */
   readonly baseDir?: string;
   /** Goes on with the run in this folder; "auto": with the one in `out`, and starts it where there is none yet. */
