@@ -346,6 +346,7 @@ class TrainRun {
     const { config, hooks, run } = this.assembly;
     const epoch = step / run.stepsPerEpoch;
     const { everyEpochs } = config.evaluation.knn;
+    this.unreadable.endEpoch(epoch);
     // First what must not be lost, then what can fail.
     if (last || epoch % config.checkpoint.everyEpochs === 0) await this.save(step);
     if (!last && everyEpochs > 0 && epoch % everyEpochs === 0) await this.evaluate(step);
