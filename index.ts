@@ -18,7 +18,14 @@ export { defineConfig, loadConfig, type LoadedConfig } from "./core/config/load.
 export { findPreset, presetNames } from "./core/config/presets.ts";
 export type { ResolvedConfig, RunConfig } from "./core/config/schema.ts";
 export { RelataError } from "./core/errors.ts";
-export type { Baseline, BaselineName, EvalResult, Figure, ProtocolCard } from "./core/eval/card.ts";
+export type {
+  Baseline,
+  BaselineName,
+  EvalResult,
+  Figure,
+  ProtocolCard,
+  SweepPoint,
+} from "./core/eval/card.ts";
 export type { PluginDefinition, PluginUse } from "./core/plugin.ts";
 export type { Evaluation } from "./core/eval/evaluator.ts";
 export type { RelationSample, RunStatus, ViewSample } from "./core/report/report-data.ts";

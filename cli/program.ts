@@ -8,6 +8,7 @@ import { exportCommand } from "./commands/export.ts";
 import { newPluginCommand } from "./commands/new-plugin.ts";
 import { previewCommand } from "./commands/preview.ts";
 import { profileCommand } from "./commands/profile.ts";
+import { replayCommand } from "./commands/replay.ts";
 import { runsCommand } from "./commands/runs.ts";
 import { schemaCommand } from "./commands/schema.ts";
 import { setupCommand } from "./commands/setup.ts";
@@ -55,6 +56,7 @@ export function makeProgram(context: CliContext): Command {
     evalCommand,
     exportCommand,
     embedCommand,
+    replayCommand,
     runsCommand,
     newPluginCommand,
     schemaCommand,

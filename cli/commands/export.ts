@@ -41,5 +41,5 @@ export function withNetworkOptions(command: Command): Command {
       "--network <name>",
       "whose weights: teacher or student (default: the teacher's, where there is one)",
     )
-    .option("--checkpoint <step>", "a step, or the path of a checkpoint (default: the newest)");
+    .option("--checkpoint <step>", "a step, best, or the path of a checkpoint (default: the newest)");
 }

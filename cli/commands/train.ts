@@ -39,7 +39,12 @@ export function presetOption(): Option {
 
 /** The options that every command has that takes a config. */
 export function withConfigOptions(command: Command): Command {
-  return withImageOptions(command.option("--data <folder>", "a folder of images, instead of the config's"));
+  return withImageOptions(
+    command.option(
+      "--data <folder>",
+      "a folder of images, tar shards or parquet files, instead of the config's",
+    ),
+  );
 }
 
 /** Of the commands that take images and compute. */
@@ -67,7 +72,7 @@ export async function runTrain(
 ): Promise<void> {
   const { terminal } = context;
   const { RunFolder } = await import("../../core/run/folder.ts");
-  const { out, dryRun, resume, init, force } = options;
+  const { out, dryRun, resume, force, init } = options;
   const auto = resume === "auto";
   if (resume !== undefined && (dryRun === true || (out !== undefined && !auto)))
     throw errors.usage("a run that goes on has its folder and its plan", "leave out --out and --dry-run");
@@ -77,7 +82,7 @@ export async function runTrain(
     resume === undefined || auto
       ? undefined
       : RunFolder.open(resume === true ? await newestUnfinished() : resume);
-  const begun = auto && out !== undefined && RunFolder.exists(out) ? RunFolder.open(out) : run;
+  const begun = auto && out !== undefined ? RunFolder.at(out) : run;
   const { config, plugins, baseDir } = await loadRun(file, options, begun);
 
   const stopping = "stopping: the step is finished and saved; press again to stop at once";

@@ -1,12 +1,12 @@
 /** Images for evaluations: one fixed view of each, in fixed batches. */
 import { availableParallelism } from "node:os";
 import { Random } from "../random.ts";
-import { RelataError } from "../errors.ts";
 import { mapLimited } from "./ahead.ts";
+import type { RelataError } from "../errors.ts";
 import { jitterColor } from "./color-jitter.ts";
 import { DEFAULT_RATIO, sampleCrop } from "./crop.ts";
 import type { Dataset } from "./dataset.ts";
-import { checkBackground, decode, WHITE, type Channels, type Raster } from "./decode.ts";
+import { checkBackground, decode, isUnreadable, WHITE, type Channels, type Raster } from "./decode.ts";
 import { Resampler } from "./resample.ts";
 
 export interface EvaluationOptions {
@@ -153,18 +153,21 @@ async function* batches(
     const chunk = order.slice(first, first + batchSize);
     // An image is shown, and forgotten, as soon as it is decoded: a batch of photos would be gigabytes.
     const rows = await mapLimited(chunk, availableParallelism(), async (index) => {
-      const image = await open(dataset, index, options);
-      if (image instanceof RelataError) return image;
       const row = new Uint8Array(rowBytes);
-      show(image, index, row);
-      return row;
+      try {
+        show(await open(dataset, index, options), index, row);
+        return row;
+      } catch (error) {
+        if (isUnreadable(error)) return error;
+        throw error;
+      }
     });
     const pixels = new Uint8Array(batchSize * rowBytes);
     const shown: number[] = [];
     const skipped: { index: number; error: RelataError }[] = [];
     rows.forEach((row, i) => {
       const index = chunk[i]!;
-      if (row instanceof RelataError) {
+      if (row instanceof Error) {
         skipped.push({ index, error: row });
       } else {
         pixels.set(row, shown.length * rowBytes);
@@ -175,16 +178,11 @@ async function* batches(
   }
 }
 
-/** The image, or why it cannot be read. */
-async function open(
+function open(
   dataset: Dataset,
   index: number,
   { channels, background = WHITE }: EvaluationOptions,
-): Promise<Raster | RelataError> {
+): Promise<Raster> {
   checkBackground(background);
-  const { path } = dataset.item(index);
-  return decode(path, { channels, background }).catch((error: unknown) => {
-    if (error instanceof RelataError && error.code === "IMAGE_UNREADABLE") return error;
-    throw error;
-  });
+  return decode(dataset.item(index), { channels, background });
 }

@@ -9,9 +9,10 @@ import type { NamedTensor } from "../trainer/safetensors.ts";
 import type { RunFolder } from "./folder.ts";
 
 /**
- * A run's checkpoint: by its step, by the path of its .json or .safetensors file, or the newest whole one.
+ * A run's checkpoint: by its step, by the path of its .json or .safetensors file, "best" for the one that is marked so,
+ * or the newest whole one.
  *
- * @throws CHECKPOINT_MISSING, CHECKPOINT_STEP, CHECKPOINT_DAMAGED
+ * @throws CHECKPOINT_MISSING, CHECKPOINT_BEST, CHECKPOINT_STEP, CHECKPOINT_DAMAGED
  */
 export async function findCheckpoint(
   run: RunFolder,
@@ -23,6 +24,11 @@ export async function findCheckpoint(
     const newest = await store.latest((error) => warn(String(error)));
     if (!newest) throw errors.checkpointMissing(run.path);
     return newest;
+  }
+  if (wanted === "best") {
+    const best = await store.best();
+    if (!best) throw errors.checkpointBest(run.path);
+    return readCheckpoint(join(run.checkpoints, `${checkpointName(best.step)}.json`));
   }
   if (typeof wanted === "string" && !/^\d+$/.test(wanted)) {
     const path = wanted.replace(/\.safetensors$/, ".json");

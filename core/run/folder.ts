@@ -4,7 +4,7 @@
  *   config.resolved.json     every option, defaults filled in       run.json      status, versions, device …
  *   metrics.jsonl            one line per step                      eval.json     the last evaluation
  *   events.out.tfevents.*    the same for TensorBoard               report.html   the page of the run
- *   checkpoints/
+ *   checkpoints/                                                    replay/       batches that were not finite
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
@@ -41,6 +41,8 @@ export interface RunFile extends RunRecord {
   readonly baseDir: string;
   /** Who writes here, while the run goes on. */
   readonly process?: { readonly pid: number; readonly host: string };
+  /** What was wrong though it went on, each once: also before it was gone on with. */
+  readonly warnings?: readonly string[];
   /** Why it failed. */
   readonly error?: string;
 }
@@ -102,15 +104,15 @@ export class RunFolder {
     throw errors.runMissing(missing, known.slice(-5));
   }
 
+  /** The run in exactly this folder, if there is one. */
+  static at(path: string): RunFolder | undefined {
+    return isRun(path) ? new RunFolder(resolve(path)) : undefined;
+  }
+
   /** As `open`; undefined where there is no run. */
   static find(path: string): RunFolder | undefined {
     const named = [path, join(RUNS_FOLDER, path)].find(isRun);
     return named === undefined ? undefined : new RunFolder(resolve(named));
-  }
-
-  /** Whether there is a run in exactly this folder. */
-  static exists(path: string): boolean {
-    return isRun(path);
   }
 
   /** The folder, after a file of it was written. */

@@ -47,7 +47,7 @@ export async function runTraining(
   const { baseDir, out, dryRun = false, force, init, signal, observer = {}, command = "train()" } = options;
   const title = config.name ?? methodName(plugins);
   const resume = options.resume === "auto" ? runIn(out) : options.resume;
-  if (resume && init !== undefined)
+  if (resume && options.resume !== "auto" && init !== undefined)
     throw errors.usage(
       "a run that goes on has its weights",
       "leave out the weights to begin with, or start a new run",
@@ -94,7 +94,7 @@ export async function runTraining(
 /** The run in a folder, if there is one. Throws USAGE where no folder is named. */
 function runIn(out: string | undefined): RunFolder | undefined {
   if (out === undefined) throw errors.usage("a run that may go on needs a folder", "name it: --out FOLDER");
-  return RunFolder.exists(out) ? RunFolder.open(out) : undefined;
+  return RunFolder.at(out);
 }
 
 /** A report that cannot be written does not undo a run. */

@@ -5,7 +5,8 @@ import type { Container } from "../container.ts";
 import type { RunInfo } from "../contexts.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { openEmoji } from "../data/emoji.ts";
-import { openImageFolder } from "../data/image-folder.ts";
+import { isImageSet } from "../data/kind-of-images.ts";
+import { openImages } from "../data/open-images.ts";
 import { ViewPipeline, type ViewBatch } from "../data/pipeline.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Hooks } from "../hooks.ts";
@@ -80,6 +81,7 @@ export async function assemble(
       momentumEnd: teacher.momentumEnd,
       accumulation,
       normalisation: data,
+      health: config.health !== false,
     },
   }).catch((error: unknown) => {
     engine.close();
@@ -107,6 +109,9 @@ export async function assemble(
         background: data.background,
         workers: data.workers,
         prefetch: data.prefetch,
+        shuffleBlocks: data.shuffleBlocks,
+        readTimeout: data.readTimeout,
+        warn: (message) => logger.warn(message),
       }),
   };
 }
@@ -128,7 +133,7 @@ export async function openDataset(
 ): Promise<Dataset | undefined> {
   if (data.dataset === "emoji")
     return openEmoji({ limit: data.limit, from: [import.meta.dirname, baseDir, process.cwd()] });
-  if (data.dataset === "image-folder")
-    return openImageFolder(resolve(baseDir, data.path!), { limit: data.limit });
-  return undefined;
+  if (!isImageSet(data.dataset)) return undefined;
+  const paths = [data.path!].flat().map((path) => resolve(baseDir, path));
+  return openImages(paths, { dataset: data.dataset, limit: data.limit });
 }

@@ -116,7 +116,7 @@ export class FolderCheckpoints implements CheckpointStore {
     await this.writing(path, () => this.writeJson(path, best));
   }
 
-  /** Steps of whole checkpoints, in order. */
+  /** Of the whole checkpoints, ascending. */
   async steps(): Promise<number[]> {
     const files = await readdir(this.folder).catch(() => [] as string[]);
     return files

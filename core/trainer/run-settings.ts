@@ -37,6 +37,8 @@ const FREE = [
   "data.path",
   "data.workers",
   "data.prefetch",
+  "data.readTimeout",
+  "data.maxUnreadable",
   "backbone.recompute",
   "train.maxSteps",
   "train.device",
@@ -46,6 +48,7 @@ const FREE = [
   "train.threads",
   "checkpoint",
   "evaluation",
+  "health",
   "report",
 ];
 

@@ -2,6 +2,7 @@
 import type { ResolvedConfig } from "../config/schema.ts";
 import type { EpochContext, Progress, StepResult } from "../contexts.ts";
 import type { ViewBatch, ViewPipeline } from "../data/pipeline.ts";
+import { UnreadableImages } from "../data/unreadable-images.ts";
 import type { EvalResult } from "../eval/card.ts";
 import type { Evaluation } from "../eval/evaluator.ts";
 import { errors, RelataError } from "../errors.ts";
@@ -12,13 +13,16 @@ import { CHECKPOINTS } from "../tokens.ts";
 import { assemble, type Assembly, type ResolvedPlugin } from "./assemble.ts";
 import type { BestCheckpoint, Checkpoint } from "./checkpoint.ts";
 import { makeEvaluator, type RunEvaluator } from "./evaluate.ts";
+import { makeMonitor } from "./health-rules.ts";
+import type { HealthMonitor, HealthNotes } from "./health.ts";
 import { openInitialWeights, type WeightsOrigin } from "./initial-weights.ts";
 import { sampleViews } from "./preview.ts";
 import { RelationPictures } from "./relation-pictures.ts";
 import { newestCheckpoint, resumedValues } from "./resume.ts";
 import { runSettings } from "./run-settings.ts";
 import { StepClock } from "./step-clock.ts";
-import { stepOutputs, type StepKind } from "./step.ts";
+import { replayFolder, writeReplay } from "./replay-file.ts";
+import { stepKind, stepOutputs } from "./step.ts";
 import type { StepOutcome } from "./training.ts";
 
 /** What is known when the first step is about to run. */
@@ -134,7 +138,9 @@ class TrainRun {
   private readonly observer: TrainObserver;
   private readonly logger: Logger;
   private readonly relations: RelationPictures;
+  private readonly unreadable: UnreadableImages;
   private evaluator!: RunEvaluator;
+  private monitor: HealthMonitor | undefined;
   private evaluations: readonly EvalResult[] = [];
   private savedStep = -1;
   private origin: WeightsOrigin | undefined;
@@ -148,6 +154,7 @@ class TrainRun {
   ) {
     this.assembly = assembly;
     this.relations = new RelationPictures(assembly, assembly.config.report.samples);
+    this.unreadable = new UnreadableImages(assembly.dataset, assembly.config.data.maxUnreadable, logger);
     this.pipeline = pipeline;
     this.plugins = plugins;
     this.options = options;
@@ -181,7 +188,8 @@ class TrainRun {
         if (step % run.stepsPerEpoch === 0) await this.endEpoch(step, step === lastStep);
       }
     } catch (error) {
-      if (step > firstStep && isBetweenUpdates(error)) await this.save(step).catch(() => undefined);
+      const worthSaving = step > firstStep || codeOf(error) === "NOT_FINITE"; // which is replayed from there
+      if (worthSaving && isBetweenUpdates(error)) await this.save(step).catch(() => undefined);
       throw error;
     }
     const interrupted = step < lastStep;
@@ -212,6 +220,12 @@ class TrainRun {
       await weights?.load();
       this.origin = weights?.origin;
     }
+    this.monitor = makeMonitor(
+      config,
+      training.declarations,
+      checkpoint ? (checkpoint.notes["health"] as HealthNotes | undefined) : undefined,
+    );
+    if (!checkpoint) this.judge(this.progressAt(0), this.evaluator.untrained);
     const { best } = config.checkpoint;
     const figures = Object.keys(this.evaluator.untrained);
     if (best !== undefined && !figures.includes(best)) throw errors.bestUnknown(best, figures);
@@ -221,6 +235,15 @@ class TrainRun {
   /** Whether the end of an epoch may have been cut off after its checkpoint was saved. */
   private isDue(step: number, lastStep: number): boolean {
     return step > 0 && step < lastStep && step % this.assembly.run.stepsPerEpoch === 0;
+  }
+
+  /** Warns of what has become unhealthy, and gives the limits that signals were held to, for the log. */
+  private judge(progress: Progress, scalars: Readonly<Record<string, number>>): Record<string, number> {
+    if (!this.monitor) return {};
+    const schedules = this.assembly.training.schedulesAt(progress);
+    const { limits, warnings } = this.monitor.judge({ ...progress, scalars, schedules });
+    for (const warning of warnings) this.logger.warn(warning);
+    return { ...limits };
   }
 
   private announce(fromStep: number): void {
@@ -258,14 +281,14 @@ class TrainRun {
     try {
       for (let micro = 1; ; micro++) {
         const batch = await clock.waiting(async () => (await batches.next()).value as ViewBatch);
-        for (const { index, by, reason } of batch.replaced) {
-          const item = this.assembly.dataset.item(index);
-          this.logger.warn(`${item.id} cannot be read (${reason}); image ${by} stands in for it`, item.id);
-        }
-        const kind = this.kindOf(micro);
+        this.unreadable.add(batch);
+        const kind = stepKind(micro, accumulation);
         const onCapture = () => this.observer.status?.("capturing the step");
         const outcome = await clock.computing(() => training.step(kind, batch, progress, onCapture));
-        if (!outcome.finite) throw await training.notFinite(kind, batch, progress, outcome);
+        if (!outcome.finite) {
+          const kept = await this.saveBatch(micro, progress, outcome);
+          throw await training.notFinite(kind, progress, outcome, kept);
+        }
         outcomes.push(outcome);
         if (micro === accumulation) return meanOf(outcomes);
         if (this.options.signal?.aborted) {
@@ -279,11 +302,19 @@ class TrainRun {
     }
   }
 
-  /** What the micro-batch of this number does, from 1. */
-  private kindOf(micro: number): StepKind {
-    const { accumulation } = this.assembly;
-    if (accumulation === 1) return "train";
-    return micro < accumulation ? "accumulate" : "apply";
+  /** Keeps what the step was fed; what was wrong with it is worth telling where that cannot be kept. */
+  private async saveBatch(micro: number, progress: Progress, { scalars, feeds }: StepOutcome) {
+    const { training, accumulation, config } = this.assembly;
+    const { folder } = this.options;
+    try {
+      const state = await training.saveBetweenUpdates();
+      const { batchSize } = config.train;
+      const replay = { ...progress, micro, accumulation, batchSize, scalars, feeds, state };
+      return { file: await writeReplay(replayFolder(folder), replay), command: `relata replay ${folder}` };
+    } catch (error) {
+      this.logger.warn(`the batch of step ${progress.step} is not kept for replay: ${String(error)}`);
+      return undefined;
+    }
   }
 
   private report(progress: Progress, outcome: StepOutcome, clock: StepClock): void {
@@ -291,7 +322,8 @@ class TrainRun {
     const schedules = Object.entries(this.assembly.training.schedulesAt(progress)).map(
       ([name, value]) => [name.replace(/^core\./, "").replace(".", "/"), value] as const,
     );
-    const scalars = { ...outcome.scalars, ...Object.fromEntries(schedules) };
+    const limits = this.judge(progress, outcome.scalars);
+    const scalars = { ...outcome.scalars, ...Object.fromEntries(schedules), ...limits };
     const result: StepResult = { ...progress, scalars, imagesPerSecond: timing.imagesPerSecond };
     this.assembly.hooks.afterStep.call(result);
     this.observer.step?.({
@@ -321,7 +353,9 @@ class TrainRun {
     this.observer.relations?.(await this.relations.sample());
     const evaluation = await this.evaluator.evaluate();
     this.evaluations = evaluation.results;
-    this.observer.evaluation?.(evaluation, this.progressAt(step));
+    const progress = this.progressAt(step);
+    const limits = this.judge(progress, evaluation.scalars);
+    this.observer.evaluation?.({ ...evaluation, scalars: { ...evaluation.scalars, ...limits } }, progress);
     if (best !== undefined) await this.markBest({ step, figure: best, value: evaluation.scalars[best]! });
   }
 
@@ -342,7 +376,7 @@ class TrainRun {
       ...this.progressAt(step),
       settings: runSettings(config, this.plugins),
       dataset: dataset.fingerprint,
-      notes: { untrained: this.evaluator.untrained },
+      notes: { untrained: this.evaluator.untrained, health: this.monitor?.notes },
       tensors: variables.map(({ name, shape }, i) => ({ name, shape, values: values[i]! })),
     };
     const path = await container.get(CHECKPOINTS).save(checkpoint);
@@ -374,11 +408,16 @@ function meanOf(outcomes: readonly StepOutcome[]): StepOutcome {
     if (name === stepOutputs.gradientNorm) return [name, value] as const;
     return [name, outcomes.reduce((sum, { scalars }) => sum + scalars[name]!, 0) / outcomes.length] as const;
   });
-  return { finite: last.finite, scalars: Object.fromEntries(scalars) };
+  return { ...last, scalars: Object.fromEntries(scalars) };
 }
 
 /** Whether the state is, or can be made, that of the last whole update: not what TensorFlow began, and not the saving itself. */
 function isBetweenUpdates(error: unknown): boolean {
-  if (error instanceof TensorFlowError) return false;
-  return !(error instanceof RelataError && ["OP_FAILED", "CHECKPOINT_WRITE"].includes(error.code));
+  return (
+    !(error instanceof TensorFlowError) && !["OP_FAILED", "CHECKPOINT_WRITE"].includes(codeOf(error) ?? "")
+  );
+}
+
+function codeOf(error: unknown): string | undefined {
+  return error instanceof RelataError ? error.code : undefined;
 }

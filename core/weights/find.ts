@@ -48,7 +48,9 @@ function newestCheckpoint(run: string): string {
 /** How the weights are told to people: "dino.pth", or "my-run after 1200 steps". */
 export function labelOf(file: string): string {
   const step = /^step-0*(\d+)\.safetensors$/.exec(basename(file))?.[1];
-  return step === undefined ? basename(file) : `${basename(dirname(dirname(file)))} after ${step} steps`;
+  return step === undefined
+    ? basename(file)
+    : `${basename(dirname(dirname(file)))} after ${step} ${step === "1" ? "step" : "steps"}`;
 }
 
 /** The folder that says more of the weights of this file: the run of a checkpoint, or where the file lies. */
