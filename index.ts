@@ -31,7 +31,7 @@ export type { RunSummary };
 export interface TrainOptions extends Omit<RunOptions, "baseDir" | "resume" | "command"> {
   /** Where paths in the config start (default: the current folder). */
   readonly baseDir?: string;
-  /** Goes on with the run in this folder. */
+  /** Goes on with the run in this folder; "auto": with the one in `out`, and starts it where there is none yet. */
   readonly resume?: string;
 }
 
@@ -52,6 +52,6 @@ export async function train(config: RunConfig, options: TrainOptions = {}): Prom
   return runTraining(resolved, await resolvePlugins(resolved.plugins, baseDir), {
     ...rest,
     baseDir,
-    resume: resume === undefined ? undefined : RunFolder.open(resume),
+    resume: resume === undefined || resume === "auto" ? resume : RunFolder.open(resume),
   });
 }

@@ -374,9 +374,22 @@ export const errors = {
     message: "no plugin makes views of the images",
     fix: "add multi-crop to the plugins",
   })),
-  resumeDiffers: coded("RESUME_DIFFERS", (what: string) => ({
-    message: `${what} of the run and of the config differ, so training cannot go on as it was`,
-    fix: "resume with the run's own data, seed and batch size, or start a new run",
+  resumeDiffers: coded(
+    "RESUME_DIFFERS",
+    (differences: readonly { readonly key: string; readonly before: unknown; readonly now: unknown }[]) => {
+      const shown = (value: unknown) => (value === undefined ? "nothing" : JSON.stringify(value));
+      const told = differences.map(
+        ({ key, before, now }) => `${key} was ${shown(before)}, now ${shown(now)}`,
+      );
+      return {
+        message: `the run would not go on as it was: ${told.slice(0, 5).join("; ")}${told.length > 5 ? `; and ${told.length - 5} more` : ""}`,
+        fix: "leave them as they were, start a new run, or resume with --force",
+      };
+    },
+  ),
+  bestUnknown: coded("BEST_UNKNOWN", (figure: string, known: readonly string[]) => ({
+    message: `checkpoint.best is "${figure}", which no evaluation of this run gives`,
+    fix: known.length > 0 ? `use one of: ${known.join(", ")}` : "leave it out: the run has no evaluation",
   })),
   // --- training and checkpoints --------------------------------------------------------------------------
   notFinite: coded(
@@ -703,9 +716,9 @@ export const errors = {
     message: `there is no run in ${folder}${known.length > 0 ? `; there are ${known.join(", ")}` : ""}`,
     fix: "name the folder of a run; `relata runs` lists them",
   })),
-  runBusy: coded("RUN_BUSY", (folder: string, pid: number) => ({
-    message: `the run ${folder} is still going on, in process ${pid}`,
-    fix: `wait for it or stop it; if process ${pid} is something else, delete "process" from its run.json`,
+  runBusy: coded("RUN_BUSY", (folder: string, writer?: { readonly pid: number; readonly host: string }) => ({
+    message: `the run ${folder} is going on${writer ? `, in process ${writer.pid} on ${writer.host}` : ""}`,
+    fix: "wait for it or stop it, or give this one another folder",
   })),
   runFileDamaged: coded("RUN_FILE_DAMAGED", (file: string, cause: unknown) => ({
     message: `${file} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`,

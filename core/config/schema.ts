@@ -218,6 +218,14 @@ export const runSchema = z.strictObject({
       everyEpochs: count.default(1),
       everySteps: count.optional(),
       keepLast: count.default(2).describe("older checkpoints are removed"),
+      keepEveryEpochs: count.optional().describe("those of whole multiples of this are kept for good"),
+      best: z
+        .string()
+        .min(1)
+        .optional()
+        .describe(
+          "a figure of the evaluations, such as knn/top1: the checkpoint where it is highest is kept",
+        ),
     })
     .prefault({}),
   evaluation: z

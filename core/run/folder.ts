@@ -18,6 +18,8 @@ import { isAlive } from "../process-alive.ts";
 /** Where runs go unless a folder is named. */
 export const RUNS_FOLDER = "runs";
 
+const PROBE = ".probe";
+
 /** Content of `run.json`. Lists of runs read the part that is `RunRecord`. */
 export interface RunFile extends RunRecord {
   readonly finishedAt?: string;
@@ -72,7 +74,7 @@ export class RunFolder {
       mkdirSync(dirname(wanted), { recursive: true });
       if (out !== undefined) {
         mkdirSync(wanted, { recursive: true });
-        if (readdirSync(wanted).length > 0) throw errors.runFolderExists(wanted);
+        if (readdirSync(wanted).some(isContent)) throw errors.runFolderExists(wanted);
         return RunFolder.checked(wanted);
       }
       for (let copy = 1; ; copy++) {
@@ -99,9 +101,14 @@ export class RunFolder {
     throw errors.runMissing(missing, known.slice(-5));
   }
 
-  /** The folder, after a file of it was written and read. */
+  /** Whether there is a run in exactly this folder. */
+  static exists(path: string): boolean {
+    return isRun(path);
+  }
+
+  /** The folder, after a file of it was written. */
   private static checked(path: string): RunFolder {
-    const probe = join(path, ".probe");
+    const probe = join(path, PROBE);
     writeFileSync(probe, "relata", { flush: true });
     rmSync(probe);
     return new RunFolder(path);
@@ -121,6 +128,10 @@ export class RunFolder {
   }
   get reportFile(): string {
     return join(this.path, "report.html");
+  }
+  /** Held by who writes to the run. */
+  get lockFile(): string {
+    return join(this.path, "lock");
   }
   get checkpoints(): string {
     return join(this.path, "checkpoints");
@@ -165,11 +176,6 @@ export class RunFolder {
     return isAlive(run.process.pid) ? "alive" : "dead";
   }
 
-  /** @throws RUN_BUSY while a process of this machine writes to the run. */
-  requireIdle(): void {
-    if (this.writer === "alive") throw errors.runBusy(this.path, this.readRun()!.process!.pid);
-  }
-
   /** Removes the folder and all that is in it. */
   remove(): void {
     rmSync(this.path, { recursive: true, force: true });
@@ -198,6 +204,11 @@ function makeNew(path: string): boolean {
     if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
     throw error;
   }
+}
+
+/** What a run leaves that is killed before it has a config is nothing. */
+function isContent(name: string): boolean {
+  return name !== "lock" && name !== PROBE && !name.endsWith(".part");
 }
 
 /** Every run begins with its config; no other folder has a file of that name. */

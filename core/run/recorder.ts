@@ -82,7 +82,7 @@ export class Recorder implements TrainObserver {
     };
     for (const warning of before?.warnings ?? []) this.warnings.add(warning);
     this.folder.writeRun(this.record);
-    if (before) this.folder.writeConfig(this.options.config);
+    this.folder.writeConfig(this.options.config); // a resumed run's may have changed
     if (before) this.evaluated = { results: this.folder.readEvaluation() ?? [], scalars: {}, found: [] };
     this.log = MetricsLog.open(this.folder.metricsFile, { resumeStep: info.fromStep });
     const resumed = info.fromStep > 0 ? { resumeStep: info.fromStep } : {};

@@ -67,7 +67,12 @@ export async function assemble(
     if (!opened) throw errors.datasetUnknown(data.dataset);
     return opened;
   });
-  container.bind(CHECKPOINTS, () => new FolderCheckpoints(checkpoints, config.checkpoint.keepLast));
+  container.bind(CHECKPOINTS, (services) => {
+    const { keepLast, keepEveryEpochs } = config.checkpoint;
+    const { stepsPerEpoch } = services.get(RUN);
+    const keepEverySteps = keepEveryEpochs && keepEveryEpochs * stepsPerEpoch;
+    return new FolderCheckpoints(checkpoints, { keepLast, keepEverySteps });
+  });
   container.bind(OPTIMIZER, () => new AdamW({ ...train.adam, decayBiases: train.decayBiases }));
   container.bind(CENTERING, () => new MovingCenter());
   container.bind(RUN, (services) => runInfo(config, services.get(DATASET)));

@@ -396,6 +396,15 @@ export class Declarations implements SetupContext {
     return [...this.variables.values()].filter((v) => v.kind === "buffer");
   }
 
+  /** Running statistics: what every micro-batch moves. */
+  headBuffers(): BufferDeclaration[] {
+    return [...this.heads.values()].flatMap(({ name, module }) =>
+      (module.buffers?.() ?? []).map(
+        (buffer) => this.variables.get(`${name}.${buffer.name}`) as BufferDeclaration,
+      ),
+    );
+  }
+
   /** Whether a network has its own copy of the variable. */
   isIn(variable: VariableDeclaration, network: Network): boolean {
     const isStudent = network.from === undefined;

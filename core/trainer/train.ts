@@ -4,17 +4,20 @@ import type { EpochContext, Progress, StepResult } from "../contexts.ts";
 import type { ViewBatch, ViewPipeline } from "../data/pipeline.ts";
 import type { EvalResult } from "../eval/card.ts";
 import type { Evaluation } from "../eval/evaluator.ts";
-import { errors } from "../errors.ts";
+import { errors, RelataError } from "../errors.ts";
+import { TensorFlowError } from "../engine/c-api.ts";
 import type { Logger } from "../logger.ts";
 import type { RelationSample, ViewSample } from "../report/report-data.ts";
 import { CHECKPOINTS } from "../tokens.ts";
 import { assemble, type Assembly, type ResolvedPlugin } from "./assemble.ts";
-import { valuesFor, type Checkpoint } from "./checkpoint.ts";
+import type { BestCheckpoint, Checkpoint } from "./checkpoint.ts";
 import { makeEvaluator, type RunEvaluator } from "./evaluate.ts";
 import { makeMonitor } from "./health-rules.ts";
 import type { HealthMonitor, HealthNotes } from "./health.ts";
 import { sampleViews } from "./preview.ts";
 import { RelationPictures } from "./relation-pictures.ts";
+import { newestCheckpoint, resumedValues } from "./resume.ts";
+import { runSettings } from "./run-settings.ts";
 import { StepClock } from "./step-clock.ts";
 import { replayFolder, writeReplay } from "./replay-file.ts";
 import { stepKind, stepOutputs } from "./step.ts";
@@ -68,8 +71,10 @@ export interface TrainOptions {
   readonly baseDir: string;
   /** The run folder; checkpoints go below it. */
   readonly folder: string;
-  /** Go on from the newest whole checkpoint of this folder. */
-  readonly resume?: boolean;
+  /** Go on from the newest whole checkpoint of this folder; "auto" starts where none was saved yet. */
+  readonly resume?: boolean | "auto";
+  /** Go on with what fits where the config, the images or the plugins have changed. */
+  readonly force?: boolean;
   /** One step, one evaluation, one checkpoint. */
   readonly dryRun?: boolean;
   /** Finishes the step, saves and returns. */
@@ -122,7 +127,7 @@ export async function train(
 class TrainRun {
   private readonly assembly: Assembly;
   private readonly pipeline: ViewPipeline;
-  private readonly pluginNames: readonly string[];
+  private readonly plugins: readonly ResolvedPlugin[];
   private readonly options: TrainOptions;
   private readonly observer: TrainObserver;
   private readonly logger: Logger;
@@ -142,7 +147,7 @@ class TrainRun {
     this.assembly = assembly;
     this.relations = new RelationPictures(assembly, assembly.config.report.samples);
     this.pipeline = pipeline;
-    this.pluginNames = plugins.map(({ definition }) => definition.manifest.name);
+    this.plugins = plugins;
     this.options = options;
     this.observer = options.observer ?? {};
     this.logger = logger;
@@ -158,17 +163,24 @@ class TrainRun {
     this.announce(step);
     this.observer.views?.(await sampleViews(this.assembly, config.report.samples));
 
+    if (this.isDue(step, lastStep)) await this.endEpoch(step, false);
     const batches = this.pipeline.batches(step * this.assembly.accumulation);
     const clock = new StepClock(run.globalBatchSize, step, lastStep);
-    while (step < lastStep && !this.options.signal?.aborted) {
-      const progress = this.progressAt(step);
-      const outcome = await this.update(batches, progress, clock);
-      step++;
-      this.report(progress, outcome, clock);
-      if (step === firstStep + 1 || step % run.stepsPerEpoch === 0) training.verify();
-      const { everySteps } = config.checkpoint;
-      if (everySteps !== undefined && step % everySteps === 0) await this.save(step);
-      if (step % run.stepsPerEpoch === 0) await this.endEpoch(step, step === lastStep);
+    try {
+      while (step < lastStep && !this.options.signal?.aborted) {
+        const progress = this.progressAt(step);
+        const outcome = await this.update(batches, progress, clock);
+        if (!outcome) break;
+        step++;
+        this.report(progress, outcome, clock);
+        if (step === firstStep + 1 || step % run.stepsPerEpoch === 0) training.verify();
+        const { everySteps } = config.checkpoint;
+        if (everySteps !== undefined && step % everySteps === 0) await this.save(step);
+        if (step % run.stepsPerEpoch === 0) await this.endEpoch(step, step === lastStep);
+      }
+    } catch (error) {
+      if (step > firstStep && isBetweenUpdates(error)) await this.save(step).catch(() => undefined);
+      throw error;
     }
     const interrupted = step < lastStep;
     await this.save(step);
@@ -180,29 +192,33 @@ class TrainRun {
 
   /** Sets the variables, from a checkpoint or the seed, and gives the step to go on with. */
   private async begin(): Promise<number> {
-    const { training, container, dataset, config } = this.assembly;
-    if (!this.options.resume) {
+    const { training, config, container } = this.assembly;
+    const { resume, folder, force } = this.options;
+    const orStart = resume === "auto";
+    const { logger } = this;
+    const checkpoint =
+      resume && (await newestCheckpoint(container.get(CHECKPOINTS), { folder, orStart, logger }));
+    if (checkpoint) {
+      await training.initialize(resumedValues(checkpoint, this.assembly, this.plugins, { force, logger }));
+      this.evaluator.untrained = checkpoint.notes["untrained"] as Record<string, number>;
+      this.watch(checkpoint.notes["health"] as HealthNotes | undefined);
+      this.savedStep = checkpoint.step;
+    } else {
       await training.initialize();
       this.observer.status?.("evaluating the untrained backbone");
       await this.evaluator.measureUntrained();
       this.watch();
       this.judge(this.progressAt(0), this.evaluator.untrained);
-      return 0;
     }
-    let damaged: Error | undefined;
-    const checkpoint = await container.get(CHECKPOINTS).latest((error) => {
-      damaged ??= error;
-      this.logger.warn(String(error));
-    });
-    if (!checkpoint) throw damaged ?? errors.checkpointMissing(this.options.folder);
-    if (checkpoint.seed !== config.seed) throw errors.resumeDiffers("the seed");
-    if (checkpoint.dataset !== dataset.fingerprint) throw errors.resumeDiffers("the images");
-    if (checkpoint.batchSize !== config.train.batchSize) throw errors.resumeDiffers("train.batchSize");
-    await training.initialize(valuesFor(checkpoint, training.state.variables));
-    this.evaluator.untrained = checkpoint.notes["untrained"] as Record<string, number>;
-    this.watch(checkpoint.notes["health"] as HealthNotes | undefined);
-    this.savedStep = checkpoint.step;
-    return checkpoint.step;
+    const { best } = config.checkpoint;
+    const figures = Object.keys(this.evaluator.untrained);
+    if (best !== undefined && !figures.includes(best)) throw errors.bestUnknown(best, figures);
+    return checkpoint ? checkpoint.step : 0;
+  }
+
+  /** Whether the end of an epoch may have been cut off after its checkpoint was saved. */
+  private isDue(step: number, lastStep: number): boolean {
+    return step > 0 && step < lastStep && step % this.assembly.run.stepsPerEpoch === 0;
   }
 
   private watch(notes?: HealthNotes): void {
@@ -233,39 +249,47 @@ class TrainRun {
       engine: kind,
       library,
       parameters: training.state.parameterCount(),
-      plugins: this.pluginNames,
+      plugins: this.plugins.map(({ definition }) => definition.manifest.name),
       images: dataset.size,
     });
   }
 
-  /** One update: every micro-batch of it. Throws NOT_FINITE after saving the state before it. */
+  /**
+   * One update: every micro-batch of it. Undefined when it was stopped before the last one, with nothing changed.
+   * Throws NOT_FINITE after saving the state before it.
+   */
   private async update(
     batches: AsyncGenerator<ViewBatch>,
     progress: Progress,
     clock: StepClock,
-  ): Promise<StepOutcome> {
+  ): Promise<StepOutcome | undefined> {
     const { training, accumulation } = this.assembly;
     const outcomes: StepOutcome[] = [];
-    for (let micro = 1; ; micro++) {
-      const batch = await clock.waiting(async () => (await batches.next()).value as ViewBatch);
-      for (const { index, by, reason } of batch.replaced) {
-        const item = this.assembly.dataset.item(index);
-        this.logger.warn(`${item.id} cannot be read (${reason}); image ${by} stands in for it`, item.id);
+    const undo = await training.beginUpdate();
+    try {
+      for (let micro = 1; ; micro++) {
+        const batch = await clock.waiting(async () => (await batches.next()).value as ViewBatch);
+        for (const { index, by, reason } of batch.replaced) {
+          const item = this.assembly.dataset.item(index);
+          this.logger.warn(`${item.id} cannot be read (${reason}); image ${by} stands in for it`, item.id);
+        }
+        const kind = stepKind(micro, accumulation);
+        const onCapture = () => this.observer.status?.("capturing the step");
+        const outcome = await clock.computing(() => training.step(kind, batch, progress, onCapture));
+        if (!outcome.finite) {
+          const saved = await this.saveBatch(micro, progress, outcome);
+          throw await training.notFinite(kind, progress, outcome, saved);
+        }
+        outcomes.push(outcome);
+        if (micro === accumulation) return meanOf(outcomes);
+        if (this.options.signal?.aborted) {
+          await undo();
+          return undefined;
+        }
       }
-      const kind = stepKind(micro, accumulation);
-      const onCapture = () => this.observer.status?.("capturing the step");
-      const outcome = await clock.computing(() => training.step(kind, batch, progress, onCapture));
-      if (!outcome.finite) {
-        await this.save(progress.step);
-        throw await training.notFinite(
-          kind,
-          progress,
-          outcome,
-          await this.saveBatch(micro, progress, outcome),
-        );
-      }
-      outcomes.push(outcome);
-      if (micro === accumulation) return meanOf(outcomes);
+    } catch (error) {
+      if (isBetweenUpdates(error)) await undo();
+      throw error;
     }
   }
 
@@ -316,12 +340,23 @@ class TrainRun {
 
   private async evaluate(step: number): Promise<void> {
     this.observer.status?.("evaluating");
+    const { best } = this.assembly.config.checkpoint;
+    if (best !== undefined) await this.save(step); // what is best has to be there
     this.observer.relations?.(await this.relations.sample());
     const evaluation = await this.evaluator.evaluate();
     this.evaluations = evaluation.results;
     const progress = this.progressAt(step);
     const limits = this.judge(progress, evaluation.scalars);
     this.observer.evaluation?.({ ...evaluation, scalars: { ...evaluation.scalars, ...limits } }, progress);
+    if (best !== undefined) await this.markBest({ step, figure: best, value: evaluation.scalars[best]! });
+  }
+
+  private async markBest(candidate: BestCheckpoint): Promise<void> {
+    const store = this.assembly.container.get(CHECKPOINTS);
+    const best = await store.best();
+    if (best?.figure === candidate.figure && best.value >= candidate.value) return;
+    await store.markBest(candidate);
+    this.observer.status?.(`the best ${candidate.figure} so far: ${candidate.value.toFixed(4)}`);
   }
 
   private async save(step: number): Promise<void> {
@@ -331,10 +366,8 @@ class TrainRun {
     const values = await engine.save(variables);
     const checkpoint: Checkpoint = {
       ...this.progressAt(step),
-      seed: config.seed,
+      settings: runSettings(config, this.plugins),
       dataset: dataset.fingerprint,
-      batchSize: config.train.batchSize,
-      plugins: this.pluginNames,
       notes: { untrained: this.evaluator.untrained, health: this.monitor?.notes },
       tensors: variables.map(({ name, shape }, i) => ({ name, shape, values: values[i]! })),
     };
@@ -368,4 +401,10 @@ function meanOf(outcomes: readonly StepOutcome[]): StepOutcome {
     return [name, outcomes.reduce((sum, { scalars }) => sum + scalars[name]!, 0) / outcomes.length] as const;
   });
   return { ...last, scalars: Object.fromEntries(scalars) };
+}
+
+/** Whether the state is, or can be made, that of the last whole update: not what TensorFlow began, and not the saving itself. */
+function isBetweenUpdates(error: unknown): boolean {
+  if (error instanceof TensorFlowError) return false;
+  return !(error instanceof RelataError && ["OP_FAILED", "CHECKPOINT_WRITE"].includes(error.code));
 }

@@ -119,12 +119,23 @@ export class Training {
     };
   }
 
-  /** Sets every variable to its start: drawn from the seed, or `values` by variable name. */
+  /** Sets every variable to its start: `values` by variable name, and the others drawn from the seed. */
   async initialize(values?: ReadonlyMap<string, Float32Array>): Promise<void> {
     const { engine, state, declarations, parts } = this;
-    if (values) await engine.load(state.variables.map((v) => [v, values.get(v.name)!] as const));
-    else await engine.load(state.initialValues(declarations.run.seed));
+    await engine.load(state.initialValues(declarations.run.seed, values));
     await engine.load([...parts.accumulators.values()].map((v) => [v, new Float32Array(v.size)] as const));
+  }
+
+  /**
+   * Call before the first micro-batch of an update; the function that it gives undoes the update's micro-batches, until
+   * the last one. The weights wait for that one, the running statistics of heads do not.
+   */
+  async beginUpdate(): Promise<() => Promise<void>> {
+    const { engine, parts } = this;
+    if (parts.accumulation === 1) return () => Promise.resolve();
+    const moved = this.runningStatistics;
+    const values = await engine.save(moved);
+    return () => engine.load(moved.map((variable, i) => [variable, values[i]!] as const));
   }
 
   private phasesAt(epoch: number): Variant["phases"] {
@@ -224,10 +235,20 @@ export class Training {
     return errors.notFinite(progress.step, terms, origin, finiteAdvice(origin), saved);
   }
 
-  /** What micro-batches move before the update, and checkpoints may not have: sums of gradients, and buffers. */
+  /** Of heads, in every network. */
+  private get runningStatistics(): readonly Variable[] {
+    const { declarations, state } = this;
+    const networks = [...declarations.networks.values()];
+    return declarations.headBuffers().flatMap((buffer) => {
+      const owners = networks.filter((network) => declarations.isIn(buffer, network));
+      return owners.map((network) => state.get(buffer, network));
+    });
+  }
+
+  /** What micro-batches move before the update, and checkpoints do not have. */
   private get betweenUpdates(): readonly Variable[] {
     const { accumulators } = this.parts;
-    return accumulators.size === 0 ? [] : [...accumulators.values(), ...this.state.buffers];
+    return accumulators.size === 0 ? [] : [...accumulators.values(), ...this.runningStatistics];
   }
 
   /** Its values by name; empty without accumulation. */
