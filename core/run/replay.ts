@@ -7,7 +7,7 @@ import { errors, type RelataError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import { CHECKPOINTS } from "../tokens.ts";
 import { assemble, type Assembly, type ResolvedPlugin } from "../trainer/assemble.ts";
-import { valuesFor, type Checkpoint } from "../trainer/checkpoint.ts";
+import { valuesFor } from "../trainer/checkpoint.ts";
 import { readReplay, replayFolder, savedReplays, type Replay } from "../trainer/replay-file.ts";
 import { stepKind } from "../trainer/step.ts";
 import { inputNames } from "../trainer/step-context.ts";
@@ -43,19 +43,21 @@ export async function replayStep(
   folder: RunFolder,
   config: ResolvedConfig,
   plugins: readonly ResolvedPlugin[],
-  { baseDir, step, logger }: ReplayOptions,
+  { baseDir, step: wanted, logger }: ReplayOptions,
 ): Promise<Replayed> {
-  const saved = await savedReplay(folder, step);
+  const saved = await savedReplay(folder, wanted);
   const status = (message: string) => logger.info(message);
   const { checkpoints } = folder;
   const assembly = await assemble(config, plugins, { baseDir, checkpoints, logger, status });
   try {
     const { training, container } = assembly;
     const checkpoint = await container.get(CHECKPOINTS).latest((error) => logger.warn(String(error)));
-    if (!checkpoint) throw errors.checkpointMissing(folder.path);
-    await training.initialize(valuesFor(checkpoint, training.state.variables));
+    // A run that stops at its first step has saved none: it began with the seed.
+    if (!checkpoint && saved?.step !== 0) throw errors.checkpointMissing(folder.path);
+    await training.initialize(checkpoint && valuesFor(checkpoint, training.state.variables));
     status("running the step");
-    return await (saved ? runSaved(assembly, checkpoint, saved) : runNext(assembly, checkpoint));
+    const step = checkpoint?.step ?? 0;
+    return await (saved ? runSaved(assembly, step, saved) : runNext(assembly, step));
   } finally {
     assembly.engine.close();
   }
@@ -72,11 +74,11 @@ async function savedReplay(run: RunFolder, step: number | undefined): Promise<Re
 
 async function runSaved(
   { training, accumulation, config }: Assembly,
-  checkpoint: Checkpoint,
+  atStep: number,
   replay: Replay,
 ): Promise<Replayed> {
   const { step, epoch, micro } = replay;
-  if (checkpoint.step !== step) throw errors.replayState(step, checkpoint.step);
+  if (atStep !== step) throw errors.replayState(step, atStep);
   const { batchSize } = config.train;
   if (replay.accumulation !== accumulation || replay.batchSize !== batchSize) {
     const of = (samples: number, parts: number) => `updates of ${samples} samples in ${parts} micro-batches`;
@@ -117,7 +119,7 @@ function feedsOf(training: Training, { feeds }: Replay, progress: Progress): Fee
 }
 
 /** The update after the checkpoint, up to the first micro-batch that is not finite. */
-async function runNext(assembly: Assembly, { step }: Checkpoint): Promise<Replayed> {
+async function runNext(assembly: Assembly, step: number): Promise<Replayed> {
   const { training, accumulation, run } = assembly;
   const progress = { step, epoch: step / run.stepsPerEpoch };
   const pipeline = assembly.pipeline();

@@ -20,8 +20,6 @@ const ZEROS: Initializer = { kind: "zeros" };
 export class ModelState {
   /** Every variable, in the order of checkpoints. */
   readonly variables: readonly Variable[];
-  /** Those of them that no optimizer moves and no network follows. */
-  readonly buffers: readonly Variable[];
   readonly trainable: readonly TrainableParameter[];
   /** Who moves which of them. */
   readonly optimizers: readonly OptimizerShare[];
@@ -46,12 +44,6 @@ export class ModelState {
         this.byKey.set(name, add(name, declared.shape, declared.init, declared.name));
       }
     }
-    this.buffers = declarations.buffers().flatMap((buffer) => {
-      const owners = buffer.perNetwork
-        ? networks.filter((own) => declarations.isIn(buffer, own))
-        : [undefined];
-      return owners.map((network) => this.byKey.get(variableKey(buffer, network))!);
-    });
     const student = networks.find((network) => network.from === undefined);
     this.trainable = student
       ? declarations

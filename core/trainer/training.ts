@@ -131,14 +131,9 @@ export class Training {
    * the last one. The weights wait for that one, the running statistics of heads do not.
    */
   async beginUpdate(): Promise<() => Promise<void>> {
-    const { engine, declarations, state, parts } = this;
+    const { engine, parts } = this;
     if (parts.accumulation === 1) return () => Promise.resolve();
-    const networks = [...declarations.networks.values()];
-    const moved = declarations
-      .headBuffers()
-      .flatMap((buffer) =>
-        networks.filter((n) => declarations.isIn(buffer, n)).map((n) => state.get(buffer, n)),
-      );
+    const moved = this.runningStatistics;
     const values = await engine.save(moved);
     return () => engine.load(moved.map((variable, i) => [variable, values[i]!] as const));
   }
@@ -240,10 +235,20 @@ export class Training {
     return errors.notFinite(progress.step, terms, origin, finiteAdvice(origin), saved);
   }
 
-  /** What micro-batches move before the update, and checkpoints may not have: sums of gradients, and buffers. */
+  /** Of heads, in every network. */
+  private get runningStatistics(): readonly Variable[] {
+    const { declarations, state } = this;
+    const networks = [...declarations.networks.values()];
+    return declarations.headBuffers().flatMap((buffer) => {
+      const owners = networks.filter((network) => declarations.isIn(buffer, network));
+      return owners.map((network) => state.get(buffer, network));
+    });
+  }
+
+  /** What micro-batches move before the update, and checkpoints do not have. */
   private get betweenUpdates(): readonly Variable[] {
     const { accumulators } = this.parts;
-    return accumulators.size === 0 ? [] : [...accumulators.values(), ...this.state.buffers];
+    return accumulators.size === 0 ? [] : [...accumulators.values(), ...this.runningStatistics];
   }
 
   /** Its values by name; empty without accumulation. */

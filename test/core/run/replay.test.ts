@@ -12,8 +12,8 @@ import { coded, learnsOnes, plugin } from "../trainer/tiny.ts";
 
 const STEP = 3;
 
-/** At the n-th draw of step 3, and never again, its term is divided by 0; `mended`, by no less than 1. */
-function divides(draw: number, { mended = false, factor = 1 } = {}): PluginUse {
+/** At the n-th draw of a step, 3 unless said, and never again, its term is divided by 0; `mended`, by no less than 1. */
+function divides(draw: number, { mended = false, factor = 1, at = STEP } = {}): PluginUse {
   let draws = 0;
   return plugin("divides", (hooks, name) => {
     hooks.setup.tap(name, (setup) => {
@@ -24,7 +24,7 @@ function divides(draw: number, { mended = false, factor = 1 } = {}): PluginUse {
       });
       const divisor = setup.input("divisor", {
         shape: [1],
-        sample: ({ step }) => Float32Array.of(step === STEP && ++draws === draw ? 0 : 1),
+        sample: ({ step }) => Float32Array.of(step === at && ++draws === draw ? 0 : 1),
       });
       const scale = setup.schedule("factor", () => factor);
       hooks.loss.tap(name, (losses, { output, value }) => {
@@ -120,6 +120,13 @@ describe("replay", () => {
     const { scalars } = await replay("halves", divides(2, { mended: true }), halves);
     const expected = await healthy("whole halves", halves);
     assert.equal(scalars["gradNorm"], expected["gradNorm"], "the norm of the sum over both micro-batches");
+  });
+
+  it("of the first step begins with the seed, as the run did: there is no checkpoint", async () => {
+    const error = await failing("first", divides(1, { at: 0 }), whole);
+    assert.ok(coded("NOT_FINITE", "step 0")(error), String(error));
+    const { recorded, scalars } = await replay("first", divides(1, { at: 0 }), whole);
+    assert.deepEqual(scalars, recorded);
   });
 
   it("of a run without a saved batch runs the step that comes next", async () => {
