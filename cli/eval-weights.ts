@@ -1,17 +1,21 @@
 /** `relata eval … --weights`: a file of weights without a run. */
 import { resolve } from "node:path";
 import { errors } from "../core/errors.ts";
+import type { Protocol } from "../core/eval/protocols.ts";
+import type { ShowFigures } from "./commands/eval.ts";
 import { interruptible, type CliContext } from "./context.ts";
 import { ensureLibraryFor } from "./library.ts";
 import { withData, type ConfigOptions } from "./load-run.ts";
 import { theme } from "./theme.ts";
-import { resultLines, TrainView } from "./train-view.ts";
+import { TrainView } from "./train-view.ts";
 import { keptText, leftLines } from "./weights-view.ts";
 
 export async function evalWeights(
   context: CliContext,
   weights: string,
+  protocols: readonly Protocol[],
   options: ConfigOptions,
+  show: ShowFigures,
 ): Promise<void> {
   const { applyOverrides } = await import("../core/config/overrides.ts");
   const { parseWeightsConfig } = await import("../core/config/weights-config.ts");
@@ -24,23 +28,15 @@ export async function evalWeights(
     );
   const config = parseWeightsConfig(written);
   const view = new TrainView(terminal);
-  const logger = {
-    info: (message: string) => view.status(message),
-    warn: (message: string) => view.warning(message),
-  };
   await interruptible(context, "press again to stop at once", async ({ signal }) => {
     await ensureLibraryFor(config, terminal, signal);
     const { evaluateWeights } = await import("../core/run/evaluate-weights.ts");
-    const { evaluation, network } = await evaluateWeights(weights, config, { baseDir: resolve("."), logger });
+    const asked = { baseDir: resolve("."), protocols, ...view.evaluating(signal) };
+    const { evaluation, network } = await evaluateWeights(weights, config, asked);
+    const { name, path, size, match } = network;
     const { numHeads, embedDim, depth, patchSize } = network.config;
-    terminal.clear();
-    terminal.line(theme.heading(network.name));
-    terminal.line(
-      theme.quiet(
-        `  ${keptText(network.match.kept.length, network.match)}: ${depth} blocks ${embedDim} wide with ${numHeads} heads, patches of ${patchSize} px, images of ${network.size} px`,
-      ),
-    );
-    for (const line of leftLines(network.match)) terminal.line(line);
-    for (const line of resultLines(evaluation.results)) terminal.line(line);
+    const shape = `${depth} blocks ${embedDim} wide with ${numHeads} heads, patches of ${patchSize} px, images of ${size} px`;
+    const kept = theme.quiet(`  ${keptText(match.kept.length, match)}: ${shape}`);
+    show([name, kept, ...leftLines(match)], evaluation.results, { weights: path });
   });
 }

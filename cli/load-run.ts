@@ -8,7 +8,7 @@ import type { ResolvedPlugin } from "../registry/resolve.ts";
 /** Options of the commands that take a config. */
 export interface ConfigOptions {
   readonly preset?: string;
-  /** A folder of images instead of the config's. */
+  /** Images instead of the config's: a folder, tar shards or parquet files. */
   readonly data?: string;
   readonly limit?: number;
   /** key=value */
@@ -35,7 +35,8 @@ export async function loadRun(
   const { parseConfig } = await import("../core/config/parse.ts");
   const { resolvePlugins } = await import("../registry/resolve.ts");
   const { config: written, baseDir } = await readConfig(file, options, run);
-  const config = parseConfig(applyOverrides(withData(written, options), options.set ?? []), baseDir);
+  const withOptions = await withData(written, options);
+  const config = parseConfig(applyOverrides(withOptions, options.set ?? []), baseDir);
   return { config, plugins: await resolvePlugins(config.plugins, baseDir), baseDir };
 }
 
@@ -57,13 +58,18 @@ async function readConfig(file: string | undefined, { preset }: ConfigOptions, r
 }
 
 /** The config with the images that the options name. */
-export function withData(config: unknown, { data, limit }: ConfigOptions): unknown {
+export async function withData(config: unknown, { data, limit }: ConfigOptions): Promise<unknown> {
   const { data: written } = (config ?? {}) as { data?: object };
   const changes = {
-    ...(data === undefined ? {} : { dataset: "image-folder", path: resolve(data) }),
+    ...(data === undefined ? {} : await imagesAt(resolve(data))),
     ...(limit === undefined ? {} : { limit }),
   };
   return Object.keys(changes).length === 0
     ? config
     : { ...(config as object), data: { ...written, ...changes } };
+}
+
+async function imagesAt(path: string): Promise<object> {
+  const { kindOfImages } = await import("../core/data/kind-of-images.ts");
+  return { dataset: await kindOfImages(path), path };
 }

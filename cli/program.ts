@@ -2,10 +2,13 @@
 import { Command, CommanderError } from "commander";
 import { errors } from "../core/errors.ts";
 import { doctorCommand } from "./commands/doctor.ts";
+import { embedCommand } from "./commands/embed.ts";
 import { evalCommand } from "./commands/eval.ts";
+import { exportCommand } from "./commands/export.ts";
 import { newPluginCommand } from "./commands/new-plugin.ts";
 import { previewCommand } from "./commands/preview.ts";
 import { profileCommand } from "./commands/profile.ts";
+import { replayCommand } from "./commands/replay.ts";
 import { runsCommand } from "./commands/runs.ts";
 import { schemaCommand } from "./commands/schema.ts";
 import { setupCommand } from "./commands/setup.ts";
@@ -51,6 +54,9 @@ export function makeProgram(context: CliContext): Command {
     previewCommand,
     profileCommand,
     evalCommand,
+    exportCommand,
+    embedCommand,
+    replayCommand,
     runsCommand,
     newPluginCommand,
     schemaCommand,

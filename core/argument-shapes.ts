@@ -18,6 +18,7 @@ import type {
   BilinearOptions,
   BufferOptions,
   CrossViewOptions,
+  HealthRule,
   Initializer,
   InputSpec,
   MaskInputSpec,
@@ -112,6 +113,19 @@ export const maskSpec = record<MaskInputSpec>({
   most: wholeFrom(0),
   startEpoch: optional(finite),
   sample: run,
+});
+
+const limit = valueThat(
+  "a number or a function",
+  (value) => Number.isFinite(value) || typeof value === "function",
+);
+
+export const healthRule = record<HealthRule>({
+  signal: text,
+  above: optional(limit),
+  below: optional(limit),
+  problem: text,
+  remedy: valueThat("words or a function", (value) => ["string", "function"].includes(typeof value)),
 });
 
 // --- views -------------------------------------------------------------------------------------------------

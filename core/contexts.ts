@@ -101,6 +101,35 @@ export interface MaskInputSpec {
   readonly sample: (context: SamplerContext) => ArrayLike<number>;
 }
 
+/** What the limits of a signal may depend on, on the host, after an update. */
+export interface HealthContext extends Progress {
+  /** A schedule's value in this update. */
+  value(schedule: ScheduleHandle): number;
+  /** The signal in the first updates of training, and in the first ones that are judged; undefined until then. */
+  readonly initial: number | undefined;
+  readonly settled: number | undefined;
+}
+
+/** A limit of a signal. Undefined where nothing is judged. */
+export type HealthLimit = number | ((at: HealthContext) => number | undefined);
+
+/**
+ * When a run is told to be unwell. A signal is judged by its median over the last updates (`health.window`), from the end
+ * of the learning rate's warm-up on.
+ */
+export interface HealthRule {
+  /** A metric of the plugin, as it is named for `losses.metric`. */
+  readonly signal: string;
+  /** Above it the signal is unhealthy. */
+  readonly above?: HealthLimit;
+  /** Below it the signal is unhealthy. */
+  readonly below?: HealthLimit;
+  /** What is wrong, in plain words: "the teacher's targets are nearly uniform". */
+  readonly problem: string;
+  /** What is likely to help, with the keys of the config. */
+  readonly remedy: string | ((at: HealthContext) => string);
+}
+
 /** Declares all that a method needs; each declaration gives a handle. */
 export interface SetupContext {
   readonly run: RunInfo;
@@ -138,6 +167,8 @@ export interface SetupContext {
   phase<T extends PhaseValue>(name: string, at: (epoch: number) => T): PhaseHandle<T>;
   /** Updates of these variables happen only while the schedule is not 0; otherwise value, moments and count stay. */
   gate(variables: readonly (VariableHandle | HeadHandle)[], open: ScheduleHandle): void;
+  /** Warns while a metric of this plugin is beyond a limit. */
+  health(rule: HealthRule): void;
 }
 
 // --- inside the step ---------------------------------------------------------------------------------------

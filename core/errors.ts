@@ -259,6 +259,14 @@ export const errors = {
     message: `plugin "${plugin}": the schedule "${name}" gives ${got} at step ${step}`,
     fix: "let it return a finite number at every step",
   })),
+  healthUnlimited: coded("HEALTH_UNLIMITED", (plugin: string, signal: string) => ({
+    message: `plugin "${plugin}" watches "${signal}" without a limit`,
+    fix: "say above or below which value it is unhealthy",
+  })),
+  healthLimit: coded("HEALTH_LIMIT", (plugin: string, signal: string, step: number, got: string) => ({
+    message: `plugin "${plugin}": the limit of "${signal}" is ${got} at step ${step}`,
+    fix: "let it return a finite number, or nothing where nothing is judged",
+  })),
   gateUnknown: coded("GATE_UNKNOWN", (plugin: string, name: string) => ({
     message: `plugin "${plugin}" gates "${name}", which is not a declared weight`,
     fix: "declare the variable or head before gating it",
@@ -366,9 +374,22 @@ export const errors = {
     message: "no plugin makes views of the images",
     fix: "add multi-crop to the plugins",
   })),
-  resumeDiffers: coded("RESUME_DIFFERS", (what: string) => ({
-    message: `${what} of the run and of the config differ, so training cannot go on as it was`,
-    fix: "resume with the run's own data, seed and batch size, or start a new run",
+  resumeDiffers: coded(
+    "RESUME_DIFFERS",
+    (differences: readonly { readonly key: string; readonly before: unknown; readonly now: unknown }[]) => {
+      const shown = (value: unknown) => (value === undefined ? "nothing" : JSON.stringify(value));
+      const told = differences.map(
+        ({ key, before, now }) => `${key} was ${shown(before)}, now ${shown(now)}`,
+      );
+      return {
+        message: `the run would not go on as it was: ${told.slice(0, 5).join("; ")}${told.length > 5 ? `; and ${told.length - 5} more` : ""}`,
+        fix: "leave them as they were, start a new run, or resume with --force",
+      };
+    },
+  ),
+  bestUnknown: coded("BEST_UNKNOWN", (figure: string, known: readonly string[]) => ({
+    message: `checkpoint.best is "${figure}", which no evaluation of this run gives`,
+    fix: known.length > 0 ? `use one of: ${known.join(", ")}` : "leave it out: the run has no evaluation",
   })),
   // --- training and checkpoints --------------------------------------------------------------------------
   notFinite: coded(
@@ -378,15 +399,36 @@ export const errors = {
       terms: readonly string[],
       origin: { op: string; scope: string; gradientOf?: string } | undefined,
       fix: string = "lower train.lr, raise the temperatures, or use fp32, then resume",
+      saved?: { file: string; command: string },
     ) => ({
       message:
         `step ${step} is not finite (${terms.length > 0 ? terms.join(", ") : "gradients"})` +
         (origin ? `; the first such value is the result of ${origin.op} in ${origin.scope}` : "") +
         (origin?.gradientOf === undefined ? "" : `, in the gradient of ${origin.gradientOf}`) +
-        "; the state before it is kept",
-      fix,
+        (saved
+          ? `; the state before it is kept, and its batch in ${saved.file}`
+          : "; the state before it is kept"),
+      fix: saved ? `${fix}; \`${saved.command}\` runs the step again` : fix,
     }),
   ),
+  replayDamaged: coded("REPLAY_DAMAGED", (path: string, cause: unknown) => ({
+    message: `the saved batch ${path} is damaged: ${cause instanceof Error ? cause.message : String(cause)}`,
+    fix: "delete it, and let the run go on to the step again with --resume",
+  })),
+  replayMissing: coded("REPLAY_MISSING", (folder: string, step: number, known: readonly number[]) => ({
+    message:
+      `there is no saved batch of step ${step} in ${folder}` +
+      (known.length > 0 ? `; there are those of ${known.join(", ")}` : ""),
+    fix: "leave out --step for the latest one, or for the step that comes next",
+  })),
+  replayState: coded("REPLAY_STATE", (saved: number, checkpoint: number) => ({
+    message: `the saved batch is of step ${saved}, and the newest checkpoint of step ${checkpoint}`,
+    fix: "leave the checkpoint of the failing step where it is until the step was looked at; without it, resume the run",
+  })),
+  replayMismatch: coded("REPLAY_MISMATCH", (what: string) => ({
+    message: `the saved batch does not fit this config: ${what}`,
+    fix: "replay with the batch sizes, views and plugins of the run; learning rate, temperatures and weights may differ",
+  })),
   checkpointWrite: coded("CHECKPOINT_WRITE", (path: string, cause: unknown) => ({
     message: `the checkpoint ${path} could not be written: ${cause instanceof Error ? cause.message : String(cause)}`,
     fix: "make the run folder writable and free some space; earlier checkpoints are untouched",
@@ -398,6 +440,10 @@ export const errors = {
   checkpointMissing: coded("CHECKPOINT_MISSING", (folder: string) => ({
     message: `there is no whole checkpoint in ${folder}`,
     fix: "name a run folder that has one, or train without --resume",
+  })),
+  checkpointBest: coded("CHECKPOINT_BEST", (folder: string) => ({
+    message: `no checkpoint in ${folder} is marked as the best`,
+    fix: "name one by its step, or train with checkpoint.best",
   })),
   checkpointMismatch: coded(
     "CHECKPOINT_MISMATCH",
@@ -415,6 +461,39 @@ export const errors = {
       };
     },
   ),
+  checkpointStep: coded("CHECKPOINT_STEP", (folder: string, step: number, known: readonly number[]) => ({
+    message: `there is no whole checkpoint of step ${step} in ${folder}; there ${known.length > 0 ? `is ${known.join(", ")}` : "is none"}`,
+    fix: "give one of these steps, the path of a checkpoint, or leave --checkpoint out for the newest",
+  })),
+  checkpointNetwork: coded("CHECKPOINT_NETWORK", (network: string, known: readonly string[]) => ({
+    message: `the checkpoint has no backbone of a network "${network}"`,
+    fix: known.length > 0 ? `use one of: ${known.join(", ")}` : "name a checkpoint of a run",
+  })),
+  // --- weights out -----------------------------------------------------------------------------------------
+  exportBackbone: coded("EXPORT_BACKBONE", (differing: readonly string[], unexpected: readonly string[]) => {
+    const list = (names: readonly string[]) =>
+      names.slice(0, 3).join(", ") + (names.length > 3 ? ` and ${names.length - 3} more` : "");
+    const parts = [
+      differing.length > 0 ? `missing or of another shape: ${list(differing)}` : "",
+      unexpected.length > 0 ? `not of that transformer: ${list(unexpected)}` : "",
+    ].filter((part) => part !== "");
+    return {
+      message: `the backbone is neither the vision transformer that the run's config describes nor a ConvNeXt of four stages, and has no name in timm: ${parts.join("; ")}`,
+      fix: "take its weights from the run's checkpoints, which are safetensors files by relata's own names",
+    };
+  }),
+  outputFormat: coded("OUTPUT_FORMAT", (path: string, known: readonly string[]) => ({
+    message: `${path} is no file of features: its name does not end in ${known.join(", ")}`,
+    fix: `name a file that does: --out features${known[0]}`,
+  })),
+  outputExists: coded("OUTPUT_EXISTS", (path: string) => ({
+    message: `there is something at ${path} already`,
+    fix: "name another place with --out, or remove it",
+  })),
+  outputWrite: coded("OUTPUT_WRITE", (path: string, cause: unknown) => ({
+    message: `${path} could not be written: ${cause instanceof Error ? cause.message : String(cause)}`,
+    fix: "free some space, or name a place that you may write to with --out",
+  })),
   // --- files of weights ----------------------------------------------------------------------------------
   weightsMissing: coded("WEIGHTS_MISSING", (path: string, problem: string, files: readonly string[]) => ({
     message: `${problem} at ${path}${files.length > 0 ? `: ${files.join(", ")}` : ""}`,
@@ -496,6 +575,18 @@ export const errors = {
   evalInvalid: coded("EVAL_INVALID", (protocol: string, problem: string, fix: string) => ({
     message: `${protocol}: ${problem}`,
     fix,
+  })),
+  evalUnlabelled: coded("EVAL_UNLABELLED", (protocols: readonly string[], dataset: string) => ({
+    message: `${protocols.join(", ")}: the images of ${dataset} have no classes`,
+    fix: "put the images of each class into a folder of its own, name such a folder with --data, or evaluate by knn",
+  })),
+  splitClasses: coded("SPLIT_CLASSES", (path: string, problem: string) => ({
+    message: `evaluation.test: ${path}: ${problem}`,
+    fix: "give the test images the class folders of the training images, or leave evaluation.test out to test on a share of each class",
+  })),
+  splitOverlap: coded("SPLIT_OVERLAP", (path: string, images: number) => ({
+    message: `evaluation.test: ${images} images of ${path} are training images too`,
+    fix: "move the test images out of the folder that is trained on",
   })),
   metricsOrder: coded("METRICS_ORDER", (file: string, step: number, last: number) => ({
     message: `step ${step} is logged after step ${last} in ${file}`,
@@ -605,7 +696,15 @@ export const errors = {
   })),
   datasetNotFolder: coded("DATASET_NOT_FOLDER", (path: string) => ({
     message: `${path} is not a folder`,
-    fix: "set data.path to the folder that holds the images; unpack an archive first",
+    fix: "set data.path to the folder that holds the images, or data.dataset to webdataset for .tar files and to parquet for .parquet files",
+  })),
+  datasetShardsMissing: coded("DATASET_SHARDS_MISSING", (path: string, extension: string) => ({
+    message: `there is no ${extension} file at ${path}`,
+    fix: `set data.path to a folder of ${extension} files, one file, a pattern such as train-{000..009}${extension} or train-*${extension}, or a list`,
+  })),
+  datasetShard: coded("DATASET_SHARD", (path: string, problem: string, fix: string) => ({
+    message: `${path}: ${problem}`,
+    fix,
   })),
   datasetUnreadable: coded("DATASET_UNREADABLE", (path: string) => ({
     message: `the folder ${path} cannot be listed`,
@@ -655,6 +754,19 @@ export const errors = {
     message: `an image of "${dataset}" and the ${tries} drawn in its place are all corrupt; the first: ${reason}`,
     fix: "check that the files are intact and can be read; copy or download them again",
   })),
+  imagesUnreachable: coded("IMAGES_UNREACHABLE", (dataset: string, tries: number, reason: string) => ({
+    message: `the disk does not give an image of "${dataset}", nor the ${tries} drawn in its place; the first: ${reason}`,
+    fix: "check the disk or network that data.path is on, then resume the run",
+  })),
+  imagesUnreadable: coded(
+    "IMAGES_UNREADABLE",
+    (dataset: string, unreadable: number, samples: number, most: number, reason: string) => ({
+      message:
+        `${unreadable} of the last ${samples} samples of "${dataset}" could not be read, more than ${100 * most} %; ` +
+        `the last: ${reason}`,
+      fix: "mend the images or the disk and resume the run; where the images are known to be so, raise data.maxUnreadable",
+    }),
+  ),
   batchTooLarge: coded("BATCH_TOO_LARGE", (batchSize: number, dataset: string, size: number) => ({
     message: `a batch of ${batchSize} samples is more than the ${size} images of "${dataset}"`,
     fix: `set train.batchSize to at most ${size}, or add images`,
@@ -664,7 +776,7 @@ export const errors = {
     fix,
   })),
   dataWorkerDied: coded("DATA_WORKER_DIED", (worker: string, reason: string) => ({
-    message: `data worker ${worker} has died: ${reason}`,
+    message: `data worker ${worker} has died: ${reason}; so did those that took its place`,
     fix: "resume the run; if it happens again, set data.workers lower (memory) or to 0 to see it in this thread",
   })),
   pipelineClosed: coded("PIPELINE_CLOSED", () => ({
@@ -691,9 +803,9 @@ export const errors = {
     message: `there is no run in ${folder}${known.length > 0 ? `; there are ${known.join(", ")}` : ""}`,
     fix: "name the folder of a run; `relata runs` lists them",
   })),
-  runBusy: coded("RUN_BUSY", (folder: string, pid: number) => ({
-    message: `the run ${folder} is still going on, in process ${pid}`,
-    fix: `wait for it or stop it; if process ${pid} is something else, delete "process" from its run.json`,
+  runBusy: coded("RUN_BUSY", (folder: string, writer?: { readonly pid: number; readonly host: string }) => ({
+    message: `the run ${folder} is going on${writer ? `, in process ${writer.pid} on ${writer.host}` : ""}`,
+    fix: "wait for it or stop it, or give this one another folder",
   })),
   runFileDamaged: coded("RUN_FILE_DAMAGED", (file: string, cause: unknown) => ({
     message: `${file} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`,
@@ -703,7 +815,7 @@ export const errors = {
   // --- the trainer ---------------------------------------------------------------------------------------
   datasetUnknown: coded("DATASET_UNKNOWN", (name: string) => ({
     message: `no plugin gives the dataset "${name}"`,
-    fix: "set data.dataset to image-folder or emoji, or enable a plugin that binds DATASET",
+    fix: "set data.dataset to image-folder, webdataset, parquet or emoji, or enable a plugin that binds DATASET",
   })),
   relationComparison: coded(
     "RELATION_COMPARISON",

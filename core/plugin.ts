@@ -96,6 +96,7 @@ export { drawMask, maskSampler, mostMasked, type MaskSpec } from "./data/draw-ma
 export { comparedPasses } from "./heads/compared-passes.ts";
 export { MlpHead } from "./heads/mlp-head.ts";
 export { ProjectionMlp, PrototypeLayer } from "./heads/projection-head.ts";
+export { PrototypeHealth, type MeasuredTargets } from "./heads/prototype-health.ts";
 export { RelationHeads } from "./heads/relation-head.ts";
 export { AdamW, decaysByDefault } from "./trainer/optimizer.ts";
 export type {
@@ -115,7 +116,8 @@ export type {
 } from "./heads/projection-head.ts";
 export type { Checkpoint, CheckpointInfo, CheckpointStore } from "./trainer/checkpoint.ts";
 export type { NamedTensor } from "./trainer/safetensors.ts";
-export type { Dataset, DatasetItem } from "./data/dataset.ts";
+export type { Dataset, DatasetItem, ImageBlocks } from "./data/dataset.ts";
+export type { ByteRange, ImageSource, ParquetCell } from "./data/image-source.ts";
 export type * from "./engine/engine.ts";
 export type { Logger } from "./logger.ts";
 export { cosineSchedule, linearWarmup } from "./trainer/schedule.ts";

@@ -12,8 +12,9 @@ import { TrainView } from "../train-view.ts";
 
 export interface TrainCommandOptions extends ConfigOptions {
   readonly dryRun?: boolean;
-  /** True without a name: the newest run that can go on. */
+  /** True without a name: the newest run that can go on. "auto": the one in `out`, if it has begun. */
   readonly resume?: string | true;
+  readonly force?: boolean;
   readonly out?: string;
   /** A file of weights, or a run. */
   readonly init?: string;
@@ -24,7 +25,11 @@ export function trainCommand(context: CliContext): Command {
     .description("train a run, and write its folder: config, metrics, checkpoints, evaluation, report")
     .argument("[config]", "a config file: .yaml, .json, .ts or .js")
     .addOption(presetOption())
-    .option("--resume [run]", "go on with the run in this folder (default: the newest that did not finish)")
+    .option(
+      "--resume [run]",
+      "go on with the run in this folder (default: the newest that did not finish); auto: with the one in --out, started where there is none",
+    )
+    .option("--force", "with --resume: go on with what fits where the config, images or plugins have changed")
     .action((config: string | undefined, options: TrainCommandOptions) => runTrain(context, config, options));
 }
 
@@ -34,8 +39,17 @@ export function presetOption(): Option {
 
 /** The options that every command has that takes a config. */
 export function withConfigOptions(command: Command): Command {
+  return withImageOptions(
+    command.option(
+      "--data <folder>",
+      "a folder of images, tar shards or parquet files, instead of the config's",
+    ),
+  );
+}
+
+/** Of the commands that take images and compute. */
+export function withImageOptions(command: Command): Command {
   return command
-    .option("--data <folder>", "a folder of images, instead of the config's")
     .option("--limit <n>", "use at most this many images", wholeNumber)
     .option(
       "--set <key=value>",
@@ -58,13 +72,18 @@ export async function runTrain(
 ): Promise<void> {
   const { terminal } = context;
   const { RunFolder } = await import("../../core/run/folder.ts");
-  const { out, dryRun, resume, init } = options;
-  if (resume !== undefined && (out !== undefined || dryRun === true)) {
+  const { out, dryRun, resume, force, init } = options;
+  const auto = resume === "auto";
+  if (resume !== undefined && (dryRun === true || (out !== undefined && !auto)))
     throw errors.usage("a run that goes on has its folder and its plan", "leave out --out and --dry-run");
-  }
+  if (force && resume === undefined)
+    throw errors.usage("--force is for a run that goes on", "add --resume, or leave it out");
   const run =
-    resume === undefined ? undefined : RunFolder.open(resume === true ? await newestUnfinished() : resume);
-  const { config, plugins, baseDir } = await loadRun(file, options, run);
+    resume === undefined || auto
+      ? undefined
+      : RunFolder.open(resume === true ? await newestUnfinished() : resume);
+  const begun = auto && out !== undefined ? RunFolder.at(out) : run;
+  const { config, plugins, baseDir } = await loadRun(file, options, begun);
 
   const stopping = "stopping: the step is finished and saved; press again to stop at once";
   const summary = await interruptible(context, stopping, async ({ signal }) => {
@@ -73,7 +92,8 @@ export async function runTrain(
     return runTraining(config, plugins, {
       baseDir,
       out,
-      resume: run,
+      resume: auto ? "auto" : run,
+      force,
       init,
       dryRun,
       signal,

@@ -2,11 +2,11 @@
 import { readdir, readFile } from "node:fs/promises";
 import { basename, dirname, extname, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { LineCounter, parseDocument } from "yaml";
 import { errors } from "../errors.ts";
 import { didYouMean } from "./did-you-mean.ts";
 import { importModule } from "./import-module.ts";
 import type { RunConfig } from "./schema.ts";
+import { readYaml, type YamlPlace } from "./yaml.ts";
 
 const TEXT = [".yaml", ".yml", ".json"];
 const CODE = [".ts", ".mts", ".js", ".mjs"];
@@ -34,20 +34,10 @@ export async function loadConfig(path: string): Promise<LoadedConfig> {
   const text = await readFile(file, "utf8").catch(async (cause: unknown) => {
     throw errors.configMissing(file, await neighbour(file)).because(cause);
   });
-  const config = TEXT.includes(type) ? withoutSchema(parseText(file, text)) : await importConfig(file);
+  const refuse = (problem: string, { line, column }: YamlPlace) =>
+    errors.configSyntax(file, line, column, problem);
+  const config = TEXT.includes(type) ? withoutSchema(readYaml(text, refuse)) : await importConfig(file);
   return { config, baseDir: dirname(file) };
-}
-
-/** JSON is read as the YAML that it is: a value that is missing or bare is left to the schema. */
-function parseText(file: string, text: string): unknown {
-  const lineCounter = new LineCounter();
-  const document = parseDocument(text, { lineCounter, prettyErrors: false, merge: true });
-  const [error] = document.errors;
-  if (error) {
-    const { line, col } = lineCounter.linePos(error.pos[0]);
-    throw errors.configSyntax(file, line, col, error.message).because(error);
-  }
-  return document.toJS();
 }
 
 /** A config without the line that tells editors its schema. */

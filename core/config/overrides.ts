@@ -1,10 +1,10 @@
 /** `--set key=value`: single values of a config, changed from the command line. */
-import { parseDocument } from "yaml";
 import { errors } from "../errors.ts";
 import { keysAt } from "./describe.ts";
 import { didYouMean } from "./did-you-mean.ts";
 import { isPluginUse } from "./plugin-entry.ts";
 import { runSchema } from "./schema.ts";
+import { readYaml } from "./yaml.ts";
 
 type Plain = Readonly<Record<string, unknown>>;
 
@@ -22,7 +22,7 @@ function applyOverride(config: unknown, text: string): unknown {
   const equals = text.indexOf("=");
   if (equals < 1) throw errors.overrideSyntax(text, "there is no key and value");
   const path = text.slice(0, equals).trim().split(".");
-  const value = parseValue(text, text.slice(equals + 1));
+  const value = readYaml(text.slice(equals + 1), (problem) => errors.overrideSyntax(text, problem));
   const [first, name, ...option] = path;
   if (first === "plugins" && name !== undefined && option.length > 0) {
     return setOption(config, text, name, option[0] === "with" ? option.slice(1) : option, value);
@@ -34,12 +34,6 @@ function applyOverride(config: unknown, text: string): unknown {
     throw errors.overridePath(text, key, place, known, didYouMean(key, known));
   });
   return withValue(config, path, value);
-}
-
-function parseValue(text: string, value: string): unknown {
-  const document = parseDocument(value, { prettyErrors: false });
-  if (document.errors[0]) throw errors.overrideSyntax(text, document.errors[0].message);
-  return document.toJS();
 }
 
 /** Options are checked later, by the plugin's own schema. */

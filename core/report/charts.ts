@@ -19,6 +19,7 @@ const CROWDED = 0.12;
 interface Line {
   readonly name: string;
   readonly colour: string;
+  readonly isLimit: boolean;
   readonly stretches: readonly Stretch[];
   readonly first: number;
   readonly last: number;
@@ -26,11 +27,12 @@ interface Line {
 }
 
 export function lineChart(chart: Chart): Markup {
-  const lines = chart.series.map(({ name, points }, i): Line => {
+  const lines = chart.series.map(({ name, points, isLimit = false }, i): Line => {
     const finite = points.map(({ y }) => y).filter(Number.isFinite);
     return {
       name,
-      colour: `var(--line-${(i % COLOURS) + 1})`,
+      colour: isLimit ? "var(--muted)" : `var(--line-${(i % COLOURS) + 1})`,
+      isLimit,
       stretches: condense(points),
       first: finite[0] ?? NaN,
       last: finite.at(-1) ?? NaN,
@@ -73,9 +75,11 @@ function plot(chart: Chart, lines: readonly Line[], x: Axis, y: Axis): Markup {
     <svg viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none" role="img" aria-label="${words}">
       ${yTicks.map((t) => stroke(level(t.value), "var(--rule)", 1))}
       ${chart.baselines.map((b) => stroke(level(b.value), "var(--muted)", 1.25, "5 4"))}
-      ${lines.map((line) => band(line, at))}
-      ${lines.map((line) => stroke(path(line.stretches, at), line.colour, 2))}
-      ${lines.map((line) => dots(line, at))}
+      ${lines.filter(isSignal).map((line) => band(line, at))}
+      ${lines.map(({ stretches, colour, isLimit }) =>
+        isLimit ? stroke(path(stretches, at), colour, 1.25, "5 4") : stroke(path(stretches, at), colour, 2),
+      )}
+      ${lines.filter(isSignal).map((line) => dots(line, at))}
     </svg>
     ${chart.baselines.map((b) => {
       const side = crowded(b, chart.baselines, up) ? "under" : "over";
@@ -86,6 +90,8 @@ function plot(chart: Chart, lines: readonly Line[], x: Axis, y: Axis): Markup {
     <span class="x-label">${chart.xLabel}</span>
   </div>`;
 }
+
+const isSignal = ({ isLimit }: Line) => !isLimit;
 
 type Place = (x: number, y: number) => string;
 

@@ -11,6 +11,8 @@ export interface Series {
   readonly name: string;
   /** In order of x; y may be NaN. */
   readonly points: readonly Point[];
+  /** What others are held to: drawn dashed, without a colour of its own. */
+  readonly isLimit?: boolean;
 }
 
 export interface Chart {
@@ -33,6 +35,10 @@ const SHARES: Record<string, string> = {
   retrieval: "Retrieval",
   dense: "Dense evaluation",
   linear: "Linear probe accuracy",
+  logistic: "Logistic regression accuracy",
+  "few-shot": "Few-shot accuracy",
+  "low-shot": "Low-shot accuracy",
+  cluster: "Clusters against classes",
   finetune: "Fine-tuning accuracy",
 };
 
@@ -46,7 +52,8 @@ const SCHEDULES: Record<string, string> = {
 };
 
 /**
- * One chart per group of names in the log: the loss and its terms, then evaluations, then all else.
+ * One chart per group of names in the log: the loss and its terms, then evaluations, then all else. What is held to a
+ * limit is in `healthCharts`; the loss is in both.
  *
  * @param baselines by name in the log ("knn/top1").
  */
@@ -55,8 +62,10 @@ export function chartsFromMetrics(
   baselines: Readonly<Record<string, readonly Baseline[]>> = {},
 ): Chart[] {
   const groups = new Map<string, { series: Series[]; compared: Baseline[] }>();
-  for (const [name, points] of pointsByName(records)) {
+  const all = pointsByName(records);
+  for (const [name, points] of all) {
     const key = groupOf(name);
+    if (key === HEALTH || (key !== "loss" && limitsOf(name, all).length > 0)) continue;
     const group = groups.get(key) ?? { series: [], compared: [] };
     group.series.push({ name: seriesName(name, key), points });
     group.compared.push(...(baselines[name] ?? []));
@@ -77,6 +86,47 @@ export function chartsFromMetrics(
 }
 
 const ORDER = ["wide", "half", "small"];
+
+/** Limits of signals are logged as "health/above/<signal>" and "health/below/<signal>". */
+const HEALTH = "health";
+const LIMITS = { above: "upper limit", below: "lower limit" } as const;
+
+/** One small chart per signal that is held to a limit, with it. */
+export function healthCharts(records: readonly MetricsRecord[]): Chart[] {
+  const all = pointsByName(records);
+  return [...all].flatMap(([name, points]): Chart[] => {
+    const limits = limitsOf(name, all);
+    if (limits.length === 0) return [];
+    const short = name.replace(METRIC, "");
+    const series = [{ name: "signal", points }, ...limits];
+    return [
+      { title: signalTitle(short), size: "small", percent: false, xLabel: "epoch", series, baselines: [] },
+    ];
+  });
+}
+
+function limitsOf(signal: string, all: ReadonlyMap<string, Point[]>): Series[] {
+  const sides = Object.entries(LIMITS);
+  return sides.flatMap(([side, name]) => {
+    const points = all.get(`${HEALTH}/${side}/${signal.replace(METRIC, "")}`);
+    return points ? [{ name, points, isLimit: true }] : [];
+  });
+}
+
+/** Signals that are not written as they are called. */
+const SIGNALS: Record<string, string> = {
+  klDivergence: "KL(teacher ‖ student)",
+  rankMe: "RankMe",
+  gradNorm: "Gradient norm",
+};
+
+/** "pixel-relation.rowEntropy" -> "pixel-relation: row entropy" */
+function signalTitle(signal: string): string {
+  const dot = signal.indexOf(".");
+  const name = signal.slice(dot + 1);
+  if (dot < 0) return SIGNALS[name] ?? title(name);
+  return `${signal.slice(0, dot)}: ${SIGNALS[name] ?? title(name).toLowerCase()}`;
+}
 
 const COORDINATES = new Set(["step", "epoch", "time"]);
 

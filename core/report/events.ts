@@ -2,14 +2,12 @@
  * TensorBoard event files: TFRecords of TensorFlow's `Event` messages (tensorflow/core/util/event.proto and
  * framework/summary.proto). Only the few fields that scalars and images need are written, by hand.
  */
-import { closeSync, fsyncSync, mkdirSync, openSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { maskedCrc32c } from "./crc32c.ts";
 
 /** Bytes kept before they are written by themselves. */
 const BUFFER_BYTES = 64 * 1024;
-
-let opened = 0;
 
 export class EventWriter {
   readonly path: string;
@@ -32,9 +30,9 @@ export class EventWriter {
   static open(folder: string, options: { resumeStep?: number; wallTime?: number } = {}): EventWriter {
     const { resumeStep, wallTime = Date.now() / 1000 } = options;
     mkdirSync(folder, { recursive: true });
-    // Read in the order of their names: time first, then one number per file of this process.
-    const time = String(Math.floor(wallTime)).padStart(10, "0");
-    const name = `events.out.tfevents.${time}.relata.${process.pid}.${opened++}`;
+    // Read in the order of their names, so the name's time is later than all others', also where the clock went back.
+    const time = Math.max(Math.floor(wallTime), ...timesIn(folder).map((earlier) => earlier + 1));
+    const name = `events.out.tfevents.${String(time).padStart(10, "0")}.relata.${process.pid}`;
     const writer = new EventWriter(join(folder, name));
     writer.add(wallTime, 0, text(FILE_VERSION, "brain.Event:2"));
     if (resumeStep !== undefined) writer.add(wallTime, resumeStep, bytes(SESSION_LOG, varint(STATUS, START)));
@@ -84,6 +82,12 @@ export class EventWriter {
     this.pendingBytes += record.length;
     if (this.pendingBytes >= BUFFER_BYTES) this.flush();
   }
+}
+
+/** Of the event files in a folder, the times in their names. */
+function timesIn(folder: string): number[] {
+  const names = readdirSync(folder).map((name) => /^events\.out\.tfevents\.(\d+)\./.exec(name)?.[1]);
+  return names.flatMap((time) => (time === undefined ? [] : Number(time)));
 }
 
 /** A TFRecord: length (uint64), its checksum, the data, its checksum; little-endian. */

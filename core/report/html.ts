@@ -4,7 +4,16 @@ import { HOVER } from "./hover.ts";
 import { markup, Markup } from "./markup.ts";
 import { relations, retrievals, segmentations, viewCrops } from "./pictures.ts";
 import type { ReportData } from "./report-data.ts";
-import { configAndEnvironment, curves, evaluations, headline, tables, tiles, warnings } from "./sections.ts";
+import {
+  configAndEnvironment,
+  curves,
+  evaluations,
+  headline,
+  health,
+  tables,
+  tiles,
+  warnings,
+} from "./sections.ts";
 import { STYLE } from "./style.ts";
 
 /** The page may load nothing at all: images, style and script are in it. */
@@ -42,6 +51,7 @@ export async function renderReport(data: ReportData): Promise<string> {
     ${await retrievals(data)}
     ${await segmentations(data)}
     ${curves(data)}
+    ${health(data)}
     ${evaluations(data.results)}
     ${await relations(data.relations)}
     ${await viewCrops(data.views)}

@@ -20,7 +20,7 @@ export interface WeightsEvaluation {
 export async function evaluateWeights(
   weights: string,
   config: WeightsConfig,
-  { baseDir, logger }: EvaluateOptions,
+  { baseDir, logger, ...options }: EvaluateOptions,
 ): Promise<WeightsEvaluation> {
   const { data, train, backbone, normalisation } = config;
   logger.info("opening the images");
@@ -31,7 +31,7 @@ export async function evaluateWeights(
   try {
     logger.info("loading the images");
     const images = { config: { ...config, data: { ...data, channels: network.channels } }, dataset };
-    const evaluator = await evaluatorOf({ ...images, network, size: network.size, logger });
+    const evaluator = await evaluatorOf({ ...images, network, size: network.size, logger }, options);
     logger.info("evaluating the untrained backbone");
     await network.initialize(config.seed);
     await evaluator.measureUntrained();

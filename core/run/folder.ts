@@ -4,7 +4,7 @@
  *   config.resolved.json     every option, defaults filled in       run.json      status, versions, device …
  *   metrics.jsonl            one line per step                      eval.json     the last evaluation
  *   events.out.tfevents.*    the same for TensorBoard               report.html   the page of the run
- *   checkpoints/
+ *   checkpoints/                                                    replay/       batches that were not finite
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
@@ -18,6 +18,8 @@ import { isAlive } from "../process-alive.ts";
 
 /** Where runs go unless a folder is named. */
 export const RUNS_FOLDER = "runs";
+
+const PROBE = ".probe";
 
 /** Content of `run.json`. Lists of runs read the part that is `RunRecord`. */
 export interface RunFile extends RunRecord {
@@ -39,6 +41,8 @@ export interface RunFile extends RunRecord {
   readonly baseDir: string;
   /** Who writes here, while the run goes on. */
   readonly process?: { readonly pid: number; readonly host: string };
+  /** What was wrong though it went on, each once: also before it was gone on with. */
+  readonly warnings?: readonly string[];
   /** Why it failed. */
   readonly error?: string;
 }
@@ -73,7 +77,7 @@ export class RunFolder {
       mkdirSync(dirname(wanted), { recursive: true });
       if (out !== undefined) {
         mkdirSync(wanted, { recursive: true });
-        if (readdirSync(wanted).length > 0) throw errors.runFolderExists(wanted);
+        if (readdirSync(wanted).some(isContent)) throw errors.runFolderExists(wanted);
         return RunFolder.checked(wanted);
       }
       for (let copy = 1; ; copy++) {
@@ -91,8 +95,8 @@ export class RunFolder {
    * @throws RUN_MISSING where it holds no resolved config, with the runs in it or beside it.
    */
   static open(path: string): RunFolder {
-    const named = [path, join(RUNS_FOLDER, path)].find(isRun);
-    if (named !== undefined) return new RunFolder(resolve(named));
+    const run = RunFolder.find(path);
+    if (run) return run;
     const missing = resolve(path);
     const known = [missing, dirname(missing)].flatMap((parent) =>
       existsSync(parent) ? readdirSync(parent).filter((name) => isRun(join(parent, name))) : [],
@@ -100,9 +104,20 @@ export class RunFolder {
     throw errors.runMissing(missing, known.slice(-5));
   }
 
-  /** The folder, after a file of it was written and read. */
+  /** The run in exactly this folder, if there is one. */
+  static at(path: string): RunFolder | undefined {
+    return isRun(path) ? new RunFolder(resolve(path)) : undefined;
+  }
+
+  /** As `open`; undefined where there is no run. */
+  static find(path: string): RunFolder | undefined {
+    const named = [path, join(RUNS_FOLDER, path)].find(isRun);
+    return named === undefined ? undefined : new RunFolder(resolve(named));
+  }
+
+  /** The folder, after a file of it was written. */
   private static checked(path: string): RunFolder {
-    const probe = join(path, ".probe");
+    const probe = join(path, PROBE);
     writeFileSync(probe, "relata", { flush: true });
     rmSync(probe);
     return new RunFolder(path);
@@ -122,6 +137,10 @@ export class RunFolder {
   }
   get reportFile(): string {
     return join(this.path, "report.html");
+  }
+  /** Held by who writes to the run. */
+  get lockFile(): string {
+    return join(this.path, "lock");
   }
   get checkpoints(): string {
     return join(this.path, "checkpoints");
@@ -166,11 +185,6 @@ export class RunFolder {
     return isAlive(run.process.pid) ? "alive" : "dead";
   }
 
-  /** @throws RUN_BUSY while a process of this machine writes to the run. */
-  requireIdle(): void {
-    if (this.writer === "alive") throw errors.runBusy(this.path, this.readRun()!.process!.pid);
-  }
-
   /** Removes the folder and all that is in it. */
   remove(): void {
     rmSync(this.path, { recursive: true, force: true });
@@ -199,6 +213,11 @@ function makeNew(path: string): boolean {
     if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
     throw error;
   }
+}
+
+/** What a run leaves that is killed before it has a config is nothing. */
+function isContent(name: string): boolean {
+  return name !== "lock" && name !== PROBE && !name.endsWith(".part");
 }
 
 /** Every run begins with its config; no other folder has a file of that name. */

@@ -63,12 +63,12 @@ function facts(run: RunFile, metrics: readonly MetricsRecord[]): Fact[] {
   ];
 }
 
-/** Time between steps, without the pauses between an interruption and its resumption. */
+/** Time between steps, without the pauses between an interruption and its resumption, or where the clock was set. */
 function trainingSeconds(steps: readonly MetricsRecord[]): number {
   const gaps = steps.slice(1).map((record, i) => record.time - steps[i]!.time);
   const usual = gaps.toSorted((a, b) => a - b)[gaps.length >> 1] ?? 0;
   const most = Math.max(60, 20 * usual);
-  return gaps.reduce((sum, gap) => sum + Math.min(gap, most), 0);
+  return gaps.reduce((sum, gap) => sum + Math.max(0, Math.min(gap, most)), 0);
 }
 
 /** By name in the log. An evaluation lists its scalars in the order of its figures. */

@@ -35,7 +35,7 @@ export interface RecorderOptions {
 export class Recorder implements TrainObserver {
   private readonly folder: RunFolder;
   private readonly options: RecorderOptions;
-  private readonly warnings: string[] = [];
+  private readonly warnings = new Set<string>();
   private run: RunFile | undefined;
   private log: MetricsLog | undefined;
   private events: EventWriter | undefined;
@@ -82,8 +82,9 @@ export class Recorder implements TrainObserver {
       baseDir,
       process: { pid: process.pid, host: hostname() },
     };
-    this.folder.writeRun(this.run);
-    if (before) this.folder.writeConfig(this.options.config);
+    for (const warning of before?.warnings ?? []) this.warnings.add(warning);
+    this.folder.writeRun(this.record);
+    this.folder.writeConfig(this.options.config); // a resumed run's may have changed
     if (before) this.evaluated = { results: this.folder.readEvaluation() ?? [], scalars: {}, found: [] };
     this.log = MetricsLog.open(this.folder.metricsFile, { resumeStep: info.fromStep });
     const resumed = info.fromStep > 0 ? { resumeStep: info.fromStep } : {};
@@ -114,7 +115,14 @@ export class Recorder implements TrainObserver {
   }
 
   warning(message: string): void {
-    this.warnings.push(message);
+    this.warnings.add(message);
+    if (this.run) this.folder.writeRun(this.record);
+  }
+
+  /** The run as it stands. */
+  private get record(): RunFile {
+    const warnings = [...this.warnings];
+    return { ...this.run!, ...(warnings.length > 0 && { warnings }) };
   }
 
   /** Ends the files, after the trainer has ended. Without a `start` there is nothing to end. */
@@ -129,7 +137,7 @@ export class Recorder implements TrainObserver {
     };
     this.log!.close();
     this.events!.close();
-    this.folder.writeRun(this.run);
+    this.folder.writeRun(this.record);
     await this.page;
   }
 
@@ -144,7 +152,7 @@ export class Recorder implements TrainObserver {
       evaluation: this.evaluated,
       views: this.samples,
       relations: this.related,
-      warnings: this.warnings,
+      warnings: [...this.warnings],
     });
     await writeReport(this.folder.reportFile, data);
   }

@@ -4,6 +4,7 @@ import type { ResolvedPlugin } from "../trainer/assemble.ts";
 import { errors } from "../errors.ts";
 import { train, type TrainObserver, type TrainSummary } from "../trainer/train.ts";
 import { RunFolder } from "./folder.ts";
+import { lockRun } from "./lock.ts";
 import { Recorder } from "./recorder.ts";
 
 export interface RunOptions {
@@ -11,8 +12,10 @@ export interface RunOptions {
   readonly baseDir: string;
   /** The run's folder (default: a new one in "runs"). */
   readonly out?: string;
-  /** Go on with this run instead of starting one. */
-  readonly resume?: RunFolder;
+  /** Go on with this run instead of starting one; "auto": with the run in `out`, where there is one already. */
+  readonly resume?: RunFolder | "auto";
+  /** Go on with what fits where the config, the images or the plugins have changed. */
+  readonly force?: boolean;
   /** Weights to begin with: a safetensors or PyTorch file, a folder with one, a run, or a checkpoint of one. */
   readonly init?: string;
   /** One step, one evaluation and one checkpoint; the folder is removed again unless `out` names it. */
@@ -41,15 +44,16 @@ export async function runTraining(
   plugins: readonly ResolvedPlugin[],
   options: RunOptions,
 ): Promise<RunSummary> {
-  const { baseDir, out, resume, init, dryRun = false, signal, observer = {}, command = "train()" } = options;
+  const { baseDir, out, dryRun = false, force, init, signal, observer = {}, command = "train()" } = options;
   const title = config.name ?? methodName(plugins);
-  if (resume && init !== undefined)
+  const resume = options.resume === "auto" ? runIn(out) : options.resume;
+  if (resume && options.resume !== "auto" && init !== undefined)
     throw errors.usage(
       "a run that goes on has its weights",
       "leave out the weights to begin with, or start a new run",
     );
-  resume?.requireIdle();
   const folder = resume ?? RunFolder.create({ name: dryRun ? `${title}-dry-run` : title, out });
+  const unlock = lockRun(folder);
   const written = writtenConfig(config, plugins);
   const recorder = new Recorder(folder, {
     title,
@@ -65,7 +69,8 @@ export async function runTraining(
     const summary = await train(config, plugins, {
       baseDir,
       folder: folder.path,
-      resume: resume !== undefined,
+      resume: options.resume === "auto" ? "auto" : resume !== undefined,
+      force,
       init,
       dryRun,
       signal,
@@ -82,7 +87,14 @@ export async function runTraining(
     throw folder.explain(error);
   } finally {
     if (removed) folder.remove();
+    unlock();
   }
+}
+
+/** The run in a folder, if there is one. Throws USAGE where no folder is named. */
+function runIn(out: string | undefined): RunFolder | undefined {
+  if (out === undefined) throw errors.usage("a run that may go on needs a folder", "name it: --out FOLDER");
+  return RunFolder.at(out);
 }
 
 /** A report that cannot be written does not undo a run. */

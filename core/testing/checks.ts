@@ -116,7 +116,7 @@ export const checks: readonly Check[] = [
         for (const step of [0, 1, 6]) {
           const batch = tinyBatch(training, step);
           const outcome = await training.step("train", batch, at(step));
-          if (!outcome.finite) throw await training.notFinite("train", batch, at(step), outcome);
+          if (!outcome.finite) throw await training.notFinite("train", at(step), outcome);
           const bad = Object.entries(outcome.scalars).flatMap(([name, v]) =>
             Number.isFinite(v) ? [] : [name],
           );

@@ -36,6 +36,8 @@ export interface TeacherTargets {
     temperature: tf.Tensor,
     used?: tf.Tensor1D,
   ): tf.Tensor2D;
+  /** [1, K], what is taken off the logits, to look at; absent where there is no such. */
+  center?(step: StepContext): tf.Tensor;
   /**
    * In `update`: moves what there is to move. Absent where there is nothing, and nobody has to have the mean ready.
    *
@@ -53,6 +55,7 @@ export class MovingCenter implements Centering {
       rowwise: true,
       probabilities: (step, logits, temperature) =>
         teacherProbabilities(logits, step.read(center), temperature),
+      center: (step) => step.read(center),
       update: (step, meanLogits) => step.write(center, nextCenter(step.read(center), meanLogits(), momentum)),
     };
   }

@@ -1,11 +1,13 @@
 /**
  * The CHECKPOINTS service. A checkpoint is two files in one folder: `step-N.safetensors` with every variable and
  * `step-N.json` with the rest and the tensors' checksum. The JSON is renamed into place last: a checkpoint
- * exists when it does.
+ * exists when it does. `best.json` names the one that did best, where the run looks for it.
  */
-import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { errors } from "../errors.ts";
+import type { RunSettings } from "./run-settings.ts";
 import { readSafetensors, writeSafetensors, type NamedTensor } from "./safetensors.ts";
 
 /** What a checkpoint says besides its tensors. */
@@ -13,13 +15,10 @@ export interface CheckpointInfo {
   /** Updates done. */
   readonly step: number;
   readonly epoch: number;
-  readonly seed: number;
+  /** A resumed run is held to them. */
+  readonly settings: RunSettings;
   /** Of the dataset's item list. */
   readonly dataset: string;
-  /** Samples per update: epochs and the order of images depend on it. */
-  readonly batchSize: number;
-  /** Names of the plugins that trained it, in the order in which they are applied; also of those without weights. */
-  readonly plugins: readonly string[];
   /** Figures that a resumed run cannot compute again, such as the untrained backbone's. */
   readonly notes: Readonly<Record<string, unknown>>;
 }
@@ -29,54 +28,75 @@ export interface Checkpoint extends CheckpointInfo {
   readonly tensors: readonly NamedTensor[];
 }
 
+/** The checkpoint with the highest value of a figure so far. */
+export interface BestCheckpoint {
+  readonly step: number;
+  /** Name in the log, such as "knn/top1". */
+  readonly figure: string;
+  readonly value: number;
+}
+
 /** What CHECKPOINTS is bound to. */
 export interface CheckpointStore {
   /** Gives the path of what was saved. Throws CHECKPOINT_WRITE; what was there before stays. */
   save(checkpoint: Checkpoint): Promise<string>;
   /** The newest whole checkpoint; a damaged one is passed over with a warning. */
   latest(onDamaged: (error: Error) => void): Promise<Checkpoint | undefined>;
+  /** The saved checkpoint that did best, by `markBest`. */
+  best(): Promise<BestCheckpoint | undefined>;
+  /** From now on the checkpoint of that step is the best, and stays. Throws CHECKPOINT_WRITE. */
+  markBest(best: BestCheckpoint): Promise<void>;
 }
 
-const FORMAT = 1;
+/** Which checkpoints stay when newer ones are saved; the best one always does. */
+export interface Retention {
+  readonly keepLast: number;
+  /** Those of whole multiples of this stay. */
+  readonly keepEverySteps?: number;
+}
+
+const FORMAT = 2;
+const BEST = "best.json";
 
 interface Manifest extends CheckpointInfo {
   readonly format: number;
+  /** Of the tensors' file. */
   readonly sha256: string;
+  /** Of the lines before it. */
+  readonly checksum: string;
 }
+
+/** Of a checkpoint's files, without their endings. */
+export const checkpointName = (step: number): string => `step-${String(step).padStart(8, "0")}`;
 
 export class FolderCheckpoints implements CheckpointStore {
   private readonly folder: string;
-  private readonly keepLast: number;
+  private readonly retention: Retention;
 
-  constructor(folder: string, keepLast: number) {
+  constructor(folder: string, retention: Retention) {
     this.folder = folder;
-    this.keepLast = keepLast;
+    this.retention = retention;
   }
 
   async save({ tensors, ...info }: Checkpoint): Promise<string> {
-    const name = `step-${String(info.step).padStart(8, "0")}`;
-    const path = join(this.folder, name);
-    try {
-      await mkdir(this.folder, { recursive: true });
-      const sha256 = await writeSafetensors(`${path}.safetensors.part`, tensors, { format: "relata" });
-      await rename(`${path}.safetensors.part`, `${path}.safetensors`);
-      const manifest: Manifest = { format: FORMAT, ...info, sha256 };
-      await writeFile(`${path}.json.part`, JSON.stringify(manifest, null, 2), { flush: true });
-      await rename(`${path}.json.part`, `${path}.json`);
-      await this.removeOthers(name);
-    } catch (error) {
-      // What is half written would take up the space that is missing.
-      const parts = ["safetensors", "json"].map((kind) => rm(`${path}.${kind}.part`, { force: true }));
-      await Promise.allSettled(parts);
-      throw errors.checkpointWrite(path, error).because(error);
-    }
-    return `${path}.json`;
+    const name = checkpointName(info.step);
+    const path = join(this.folder, `${name}.json`);
+    await this.writing(path, async () => {
+      const part = join(this.folder, `${name}.safetensors.part`);
+      const sha256 = await writeSafetensors(part, tensors, { format: "relata" });
+      await rename(part, join(this.folder, `${name}.safetensors`));
+      const manifest = { format: FORMAT, ...info, sha256 };
+      await this.writeJson(path, { ...manifest, checksum: checksumOf(manifest) });
+    });
+    // What cannot be removed now is removed after the next one.
+    await this.removeOthers(info.step).catch(() => undefined);
+    return path;
   }
 
   async latest(onDamaged: (error: Error) => void): Promise<Checkpoint | undefined> {
-    for (const name of (await this.names()).reverse()) {
+    for (const step of (await this.steps()).reverse()) {
       try {
-        return await readCheckpoint(join(this.folder, `${name}.json`));
+        return await readCheckpoint(join(this.folder, `${checkpointName(step)}.json`));
       } catch (error) {
         onDamaged(error as Error);
       }
@@ -84,31 +104,106 @@ export class FolderCheckpoints implements CheckpointStore {
     return undefined;
   }
 
-  /** Whole checkpoints by name, oldest first. */
-  private async names(): Promise<string[]> {
-    const files = await readdir(this.folder).catch(() => [] as string[]);
-    return files
-      .filter((f) => /^step-\d+\.json$/.test(f))
-      .map((f) => f.slice(0, -".json".length))
-      .sort();
+  async best(): Promise<BestCheckpoint | undefined> {
+    const steps = await this.steps();
+    const text = await readFile(join(this.folder, BEST), "utf8").catch(() => "null");
+    const best = parsed(text) as BestCheckpoint | null | undefined;
+    return best && steps.includes(best.step) ? best : undefined;
   }
 
-  /** All but the last ones. Those of later steps are what training went back from: they were damaged. */
-  private async removeOthers(newest: string): Promise<void> {
-    const names = await this.names();
-    const kept = names.filter((name) => name <= newest).slice(-this.keepLast);
-    for (const name of names.filter((name) => !kept.includes(name))) {
-      await rm(join(this.folder, `${name}.json`));
-      await rm(join(this.folder, `${name}.safetensors`), { force: true });
+  async markBest(best: BestCheckpoint): Promise<void> {
+    const path = join(this.folder, BEST);
+    await this.writing(path, () => this.writeJson(path, best));
+  }
+
+  /** Of the whole checkpoints, ascending. */
+  async steps(): Promise<number[]> {
+    const files = await readdir(this.folder).catch(() => [] as string[]);
+    return files
+      .flatMap((file) => /^step-(\d+)\.json$/.exec(file)?.[1] ?? [])
+      .map(Number)
+      .sort((a, b) => a - b);
+  }
+
+  private async writing(path: string, write: () => Promise<void>): Promise<void> {
+    try {
+      await mkdir(this.folder, { recursive: true });
+      await write();
+    } catch (error) {
+      // What is half written would take up the space that is missing.
+      await this.removeParts().catch(() => undefined);
+      throw errors.checkpointWrite(path, error).because(error);
     }
+  }
+
+  /** On the disk, and in its place, when it returns. */
+  private async writeJson(path: string, value: unknown): Promise<void> {
+    const file = await open(`${path}.part`, "w");
+    try {
+      await file.writeFile(JSON.stringify(value, null, 2));
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(`${path}.part`, path);
+    await syncFolder(this.folder);
+  }
+
+  /**
+   * All but those that are kept, and what a crash left half written. Checkpoints of later steps are what training went
+   * back from: they were damaged.
+   */
+  private async removeOthers(step: number): Promise<void> {
+    const { keepLast, keepEverySteps } = this.retention;
+    const isMultiple = (saved: number) => keepEverySteps !== undefined && saved % keepEverySteps === 0;
+    const best = await this.best();
+    const steps = (await this.steps()).filter((saved) => saved <= step);
+    const last = steps.slice(-keepLast);
+    const kept = steps
+      .filter((saved) => last.includes(saved) || isMultiple(saved) || saved === best?.step)
+      .map(checkpointName);
+    const files = (await readdir(this.folder)).filter((file) => /^step-\d+\./.test(file));
+    // A checkpoint without its JSON is none: it goes first.
+    for (const file of files.sort()) {
+      if (!kept.some((name) => file === `${name}.json` || file === `${name}.safetensors`))
+        await rm(join(this.folder, file), { force: true });
+    }
+  }
+
+  private async removeParts(): Promise<void> {
+    for (const file of await readdir(this.folder))
+      if (/^(step-\d+|best)\..*part$/.test(file)) await rm(join(this.folder, file), { force: true });
+  }
+}
+
+const checksumOf = (manifest: object): string =>
+  createHash("sha256").update(JSON.stringify(manifest)).digest("hex");
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** A rename is on the disk when its folder is. */
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, "r");
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
   }
 }
 
 /** Reads one checkpoint by its JSON file. Throws CHECKPOINT_DAMAGED. */
 export async function readCheckpoint(path: string): Promise<Checkpoint> {
   try {
-    const { format, sha256, ...info } = JSON.parse(await readFile(path, "utf8")) as Manifest;
+    const { checksum, ...manifest } = JSON.parse(await readFile(path, "utf8")) as Manifest;
+    const { format, sha256, ...info } = manifest;
     if (format !== FORMAT) throw new Error(`format ${format} is not known`);
+    if (checksum !== checksumOf(manifest)) throw new Error("its own checksum does not match");
     const file = await readSafetensors(path.replace(/\.json$/, ".safetensors"));
     if (file.sha256 !== sha256) throw new Error("the checksum does not match");
     return { ...info, tensors: [...file.tensors.values()] };
@@ -117,20 +212,49 @@ export async function readCheckpoint(path: string): Promise<Checkpoint> {
   }
 }
 
+/** A variable as far as a checkpoint tells it. */
+interface NamedShape {
+  readonly name: string;
+  readonly shape: readonly number[];
+}
+
+/** A checkpoint beside the variables of a model. */
+export interface Fit {
+  /** Values by variable name, of those that are the same in both. */
+  readonly values: ReadonlyMap<string, Float32Array>;
+  /** Variables of the model that the checkpoint does not have. */
+  readonly missing: readonly string[];
+  /** Tensors of the checkpoint that the model does not have. */
+  readonly unexpected: readonly string[];
+  /** "name [saved shape] here [shape]" */
+  readonly reshaped: readonly string[];
+}
+
+export function fitOf(checkpoint: Pick<Checkpoint, "tensors">, variables: readonly NamedShape[]): Fit {
+  const saved = new Map(checkpoint.tensors.map((tensor) => [tensor.name, tensor]));
+  const wanted = new Set(variables.map(({ name }) => name));
+  const values = new Map<string, Float32Array>();
+  const reshaped: string[] = [];
+  for (const { name, shape } of variables) {
+    const tensor = saved.get(name);
+    if (tensor?.shape.join() === shape.join()) values.set(name, tensor.values);
+    else if (tensor) reshaped.push(`${name} [${tensor.shape.join(", ")}] here [${shape.join(", ")}]`);
+  }
+  return {
+    values,
+    missing: variables.flatMap(({ name }) => (saved.has(name) ? [] : name)),
+    unexpected: [...saved.keys()].filter((name) => !wanted.has(name)),
+    reshaped,
+  };
+}
+
 /** The values by variable name, if they are this model's. Throws CHECKPOINT_MISMATCH listing the differences. */
 export function valuesFor(
-  checkpoint: Checkpoint,
-  variables: readonly { readonly name: string; readonly shape: readonly number[] }[],
-): Map<string, Float32Array> {
-  const saved = new Map(checkpoint.tensors.map((t) => [t.name, t]));
-  const wanted = new Set(variables.map((v) => v.name));
-  const missing = variables.filter((v) => !saved.has(v.name)).map((v) => v.name);
-  const unexpected = [...saved.keys()].filter((name) => !wanted.has(name));
-  const reshaped = variables
-    .filter((v) => saved.has(v.name) && saved.get(v.name)!.shape.join() !== v.shape.join())
-    .map((v) => `${v.name} [${saved.get(v.name)!.shape.join(", ")}] here [${v.shape.join(", ")}]`);
-  if (missing.length + unexpected.length + reshaped.length > 0) {
+  checkpoint: Pick<Checkpoint, "tensors">,
+  variables: readonly NamedShape[],
+): Fit["values"] {
+  const { values, missing, unexpected, reshaped } = fitOf(checkpoint, variables);
+  if (missing.length + unexpected.length + reshaped.length > 0)
     throw errors.checkpointMismatch(missing, unexpected, reshaped);
-  }
-  return new Map(checkpoint.tensors.map((t) => [t.name, t.values]));
+  return values;
 }

@@ -1,5 +1,5 @@
 /** What setup refuses, in the name of the plugin that declares. */
-import type { Network, Progress } from "../contexts.ts";
+import type { HealthContext, Network, Progress } from "../contexts.ts";
 import { described } from "../described.ts";
 import { errors } from "../errors.ts";
 import { currentScope, pluginOf } from "../scopes.ts";
@@ -25,5 +25,14 @@ export function finiteSchedule(name: string, at: (progress: Progress) => number)
     const value: unknown = at(progress);
     if (typeof value === "number" && Number.isFinite(value)) return value;
     throw errors.scheduleValue(plugin(), name, progress.step, described(value));
+  };
+}
+
+/** A limit that throws HEALTH_LIMIT where it gives something that is neither a finite number nor undefined. */
+export function finiteLimit(signal: string, at: (context: HealthContext) => number | undefined): typeof at {
+  return (context) => {
+    const value: unknown = at(context);
+    if (value === undefined || Number.isFinite(value)) return value as number | undefined;
+    throw errors.healthLimit(plugin(), signal, context.step, described(value));
   };
 }

@@ -5,6 +5,7 @@
 import type { Tensor } from "@tensorflow/tfjs-core";
 import {
   bufferOptions,
+  healthRule,
   initializer,
   inputSpec,
   maskSpec,
@@ -19,6 +20,8 @@ import type {
   BufferOptions,
   HeadHandle,
   HeadModule,
+  HealthLimit,
+  HealthRule,
   InputHandle,
   InputSpec,
   Initializer,
@@ -49,7 +52,7 @@ import { errors } from "../errors.ts";
 import { currentScope, pluginOf } from "../scopes.ts";
 import type { Services, Token } from "../tokens.ts";
 import { asPlugin } from "./as-plugin.ts";
-import { finiteSchedule, requireFunction, requireOwn } from "./declaration-checks.ts";
+import { finiteLimit, finiteSchedule, requireFunction, requireOwn } from "./declaration-checks.ts";
 import { declared } from "./handles.ts";
 import { maskedRows, mostMaskedOf, type MaskDeclaration } from "./mask-rows.ts";
 
@@ -122,6 +125,8 @@ export class Declarations implements SetupContext {
   readonly inputs = new Map<string, InputDeclaration>();
   readonly phases = new Map<string, PhaseDeclaration>();
   readonly optimizerGroups = new Map<string, OptimizerGroup & OptimizerGroupSpec>();
+  /** Signals by their names in the log. */
+  readonly healthRules: HealthRule[] = [];
   /** By view group. */
   readonly masks = new Map<string, MaskDeclaration>();
 
@@ -359,6 +364,21 @@ export class Declarations implements SetupContext {
     }
   }
 
+  health(rule: HealthRule): void {
+    requireArgument(`setup.health("${(rule as HealthRule | undefined)?.signal}")`, healthRule, rule);
+    const { signal, above, below, remedy } = rule;
+    if (above === undefined && below === undefined) throw errors.healthUnlimited(this.plugin(), signal);
+    const limit = (own: HealthLimit | undefined) =>
+      typeof own === "function" ? this.blaming("health", finiteLimit(signal, own)) : own;
+    this.healthRules.push({
+      ...rule,
+      signal: `metric/${this.qualified(signal)}`,
+      above: limit(above),
+      below: limit(below),
+      remedy: typeof remedy === "function" ? this.blaming("health", remedy) : remedy,
+    });
+  }
+
   /** The full names of a head's parameters. */
   parametersOfHead(name: string): string[] {
     return this.heads
@@ -374,6 +394,15 @@ export class Declarations implements SetupContext {
 
   buffers(): BufferDeclaration[] {
     return [...this.variables.values()].filter((v) => v.kind === "buffer");
+  }
+
+  /** Running statistics: what every micro-batch moves. */
+  headBuffers(): BufferDeclaration[] {
+    return [...this.heads.values()].flatMap(({ name, module }) =>
+      (module.buffers?.() ?? []).map(
+        (buffer) => this.variables.get(`${name}.${buffer.name}`) as BufferDeclaration,
+      ),
+    );
   }
 
   /** Whether a network has its own copy of the variable. */
@@ -431,7 +460,10 @@ export class Declarations implements SetupContext {
   }
 
   /** A function that a plugin hands over to be called at each step, with its failures in the plugin's name. */
-  private blaming<A, R>(what: "schedule" | "input" | "phase", run: (argument: A) => R): (argument: A) => R {
+  private blaming<A, R>(
+    what: "schedule" | "input" | "phase" | "health",
+    run: (argument: A) => R,
+  ): (argument: A) => R {
     const plugin = this.plugin();
     return (argument) => asPlugin(plugin, what, () => run(argument));
   }

@@ -2,7 +2,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { Backbone, TokenGrid } from "../backbone.ts";
 import type { Engine, HostArray, Program, Trace, Tracer, Variable } from "../engine/engine.ts";
-import type { Extractor, Images, PatchBatch } from "../eval/extractor.ts";
+import type { Extractor, Images, PatchBatch, ProbeReadout, Readouts } from "../eval/extractor.ts";
 import type { Features } from "../eval/features.ts";
 import type { Parameters } from "../parameters.ts";
 import { imageToken } from "./backbone-output.ts";
@@ -12,6 +12,7 @@ import type { Training } from "./training.ts";
 
 const PIXELS = "pixels";
 const POOLED = "pooled";
+const PROBE = "probe";
 const PATCHES = "patches";
 const ATTENTION = "attention";
 
@@ -62,6 +63,41 @@ export class FeatureExtractor implements Extractor {
     return { data, count: images.count, dim };
   }
 
+  async readouts(images: Images, probe: ProbeReadout): Promise<Readouts> {
+    const { blocks, meanPatch } = this.readable(probe);
+    if (blocks === 1 && !meanPatch) {
+      const pooled = await this.pooled(images);
+      return { pooled, probe: pooled };
+    }
+    const { embedDim: dim } = this.network.backbone;
+    const width = dim * (blocks + Number(meanPatch));
+    const [pooled, read] = [dim, width].map((size) => new Float32Array(images.count * size)) as [
+      Float32Array,
+      Float32Array,
+    ];
+    const name = `${PROBE}/${blocks}${meanPatch ? "/mean" : ""}`;
+    const program = await this.program(name, () => this.traceReadouts({ blocks, meanPatch }));
+    for await (const { first, count, outputs } of this.run(program, images)) {
+      pooled.set((outputs[POOLED] as Float32Array).subarray(0, count * dim), first * dim);
+      read.set((outputs[PROBE] as Float32Array).subarray(0, count * width), first * width);
+    }
+    const { count } = images;
+    return { pooled: { data: pooled, count, dim }, probe: { data: read, count, dim: width } };
+  }
+
+  probing(probe: ProbeReadout): string {
+    const { blocks, meanPatch } = this.readable(probe);
+    const cls =
+      blocks === 1 ? this.pooling : `cls tokens of the last ${blocks} blocks, each after the final norm`;
+    return meanPatch ? `${cls}, and the mean patch token` : cls;
+  }
+
+  /** What there is of it: without a class token only the mean of the last block's patches has the final norm's width. */
+  private readable({ blocks, meanPatch }: ProbeReadout): ProbeReadout {
+    const { hasClsToken, depth } = this.network.backbone;
+    return hasClsToken ? { blocks: Math.min(blocks, depth), meanPatch } : { blocks: 1, meanPatch: false };
+  }
+
   /** The patch tokens, and the class token's attention to them where the backbone tells it. */
   async *patches(images: Images): AsyncGenerator<PatchBatch> {
     const { backbone } = this.network;
@@ -98,6 +134,24 @@ export class FeatureExtractor implements Extractor {
     return this.trace((tracer, parameters, tokens, grid) => {
       const [output] = backbone.blocks(parameters, [{ tokens, grid, clsOnly: backbone.hasClsToken }]);
       tracer.output(POOLED, imageToken(backbone, parameters, output!.tokens));
+    });
+  }
+
+  private traceReadouts({ blocks, meanPatch }: ProbeReadout): Trace {
+    const { backbone } = this.network;
+    const { depth, registerTokens } = backbone;
+    return this.trace((tracer, parameters, tokens, grid) => {
+      const keepBlocks = Array.from({ length: blocks - 1 }, (_, i) => depth - blocks + i);
+      const [output] = backbone.blocks(parameters, [{ tokens, grid, keepBlocks, clsOnly: !meanPatch }]);
+      const read = [...keepBlocks.map((block) => output!.blocks.get(block)!), output!.tokens].map((block) =>
+        imageToken(backbone, parameters, block),
+      );
+      tracer.output(POOLED, read.at(-1)!);
+      if (meanPatch) {
+        const patches = tf.slice(output!.tokens, [0, 1 + registerTokens, 0], [-1, -1, -1]);
+        read.push(tf.mean(backbone.norm(parameters, patches), 1));
+      }
+      tracer.output(PROBE, tf.concat(read, 1));
     });
   }
 

@@ -26,7 +26,7 @@ export async function sampleViews(assembly: Assembly, count: number): Promise<Vi
     Array.from({ length: samples }, async (_, b): Promise<ViewSample> => {
       const item = dataset.item(batch.indices[b]!);
       const { channels, background } = config.data;
-      const source = await decode(item.path, { channels, background });
+      const source = await decode(item, { channels, background });
       const boxes: Box[] = [];
       const views: ViewSample["views"][number][] = [];
       for (const { group, count: viewCount, size, auxiliary, grid, mask } of groups) {

@@ -20,6 +20,8 @@ const ZEROS: Initializer = { kind: "zeros" };
 export class ModelState {
   /** Every variable, in the order of checkpoints. */
   readonly variables: readonly Variable[];
+  /** Those of them that no optimizer moves and no network follows. */
+  readonly buffers: readonly Variable[];
   readonly trainable: readonly TrainableParameter[];
   /** Who moves which of them. */
   readonly optimizers: readonly OptimizerShare[];
@@ -44,6 +46,12 @@ export class ModelState {
         this.byKey.set(name, add(name, declared.shape, declared.init, declared.name));
       }
     }
+    this.buffers = declarations.buffers().flatMap((buffer) => {
+      const owners = buffer.perNetwork
+        ? networks.filter((own) => declarations.isIn(buffer, own))
+        : [undefined];
+      return owners.map((network) => this.byKey.get(variableKey(buffer, network))!);
+    });
     const student = networks.find((network) => network.from === undefined);
     this.trainable = student
       ? declarations
@@ -63,10 +71,21 @@ export class ModelState {
     return variable;
   }
 
-  /** The values that training starts from; they depend on the seed and each variable's name alone. */
-  *initialValues(seed: number): Generator<readonly [Variable, Float32Array]> {
+  /**
+   * The values that training starts from: those that are given by name, and draws that depend on the seed and each
+   * variable's name alone.
+   */
+  *initialValues(
+    seed: number,
+    given: ReadonlyMap<string, Float32Array> = new Map(),
+  ): Generator<readonly [Variable, Float32Array]> {
     let last: { purpose: string; value: Float32Array } | undefined;
     for (const { variable, init, purpose } of this.initials) {
+      const value = given.get(variable.name);
+      if (value) {
+        yield [variable, value];
+        continue;
+      }
       if (last?.purpose !== purpose) {
         last = { purpose, value: initialValue(init, variable.size, new Random(seed, "init", purpose)) };
       }

@@ -38,6 +38,8 @@ export const inputNames = {
   pixels: (group: string) => `pixels/${group}`,
   rects: (group: string) => `rects/${group}`,
   labels: "labels",
+  /** Read by no step, but by what feeds it. */
+  indices: "indices",
   dropPath: (pass: string) => `dropPath/${pass}`,
 };
 

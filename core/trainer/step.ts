@@ -20,8 +20,9 @@ import type { Trace, Tracer, Variable } from "../engine/engine.ts";
 import { described, isTensor } from "../described.ts";
 import { errors } from "../errors.ts";
 import { float32, squaredNorm, stopGradient } from "../math/index.ts";
-import { currentScope, pluginOf } from "../scopes.ts";
+import { currentScope, pluginOf, withScope } from "../scopes.ts";
 import { STUDENT, type ParameterDeclaration } from "./declarations.ts";
+import { featureSignals } from "./feature-signals.ts";
 import { ForwardTrace, type ForwardParts } from "./forward.ts";
 import { declared } from "./handles.ts";
 import { notTensor } from "./not-tensor.ts";
@@ -32,6 +33,12 @@ import { TraceContext, type Variant } from "./step-context.ts";
  * train: one batch, one update. With accumulation, micro-batches run `accumulate` and the last one `apply`.
  */
 export type StepKind = "train" | "accumulate" | "apply";
+
+/** What the micro-batch of this number does, from 1, of so many per update. */
+export function stepKind(micro: number, accumulation: number): StepKind {
+  if (accumulation === 1) return "train";
+  return micro < accumulation ? "accumulate" : "apply";
+}
 
 export interface StepParts extends ForwardParts {
   readonly schedules: {
@@ -48,6 +55,8 @@ export interface StepParts extends ForwardParts {
   readonly accumulation: number;
   /** By trainable parameter name, present when accumulation > 1. */
   readonly accumulators: ReadonlyMap<string, Variable>;
+  /** Also gives `featureSignals`. */
+  readonly health?: boolean;
   /** Also gives every raw gradient, for tests and the ledger. */
   readonly outputGradients?: boolean;
 }
@@ -116,7 +125,13 @@ class StepTrace {
       this.forward.runPasses(learning);
       return this.loss();
     });
+    if (this.parts.health) withScope("core/health", () => this.measureFeatures());
     this.write(loss);
+  }
+
+  private measureFeatures(): void {
+    for (const [name, value] of featureSignals(this.parts.declarations, this.forward))
+      this.tracer.output(stepOutputs.metric(name), value);
   }
 
   /** A weight that the value does not depend on has no gradient, and is not updated. */

@@ -2,20 +2,27 @@
 import type { ResolvedConfig } from "../config/schema.ts";
 import type { EpochContext, Progress, StepResult } from "../contexts.ts";
 import type { ViewBatch, ViewPipeline } from "../data/pipeline.ts";
+import { UnreadableImages } from "../data/unreadable-images.ts";
 import type { EvalResult } from "../eval/card.ts";
 import type { Evaluation } from "../eval/evaluator.ts";
-import { errors } from "../errors.ts";
+import { errors, RelataError } from "../errors.ts";
+import { TensorFlowError } from "../engine/c-api.ts";
 import type { Logger } from "../logger.ts";
 import type { RelationSample, ViewSample } from "../report/report-data.ts";
 import { CHECKPOINTS } from "../tokens.ts";
 import { assemble, type Assembly, type ResolvedPlugin } from "./assemble.ts";
-import { valuesFor, type Checkpoint } from "./checkpoint.ts";
+import type { BestCheckpoint, Checkpoint } from "./checkpoint.ts";
 import { makeEvaluator, type RunEvaluator } from "./evaluate.ts";
+import { makeMonitor } from "./health-rules.ts";
+import type { HealthMonitor, HealthNotes } from "./health.ts";
 import { openInitialWeights, type WeightsOrigin } from "./initial-weights.ts";
 import { sampleViews } from "./preview.ts";
 import { RelationPictures } from "./relation-pictures.ts";
+import { newestCheckpoint, resumedValues } from "./resume.ts";
+import { runSettings } from "./run-settings.ts";
 import { StepClock } from "./step-clock.ts";
-import { stepOutputs, type StepKind } from "./step.ts";
+import { replayFolder, writeReplay } from "./replay-file.ts";
+import { stepKind, stepOutputs } from "./step.ts";
 import type { StepOutcome } from "./training.ts";
 
 /** What is known when the first step is about to run. */
@@ -68,8 +75,10 @@ export interface TrainOptions {
   readonly baseDir: string;
   /** The run folder; checkpoints go below it. */
   readonly folder: string;
-  /** Go on from the newest whole checkpoint of this folder. */
-  readonly resume?: boolean;
+  /** Go on from the newest whole checkpoint of this folder; "auto" starts where none was saved yet. */
+  readonly resume?: boolean | "auto";
+  /** Go on with what fits where the config, the images or the plugins have changed. */
+  readonly force?: boolean;
   /** Weights to begin with, where the run does not go on: a file, a folder of a model, a run, a checkpoint of one. */
   readonly init?: string;
   /** One step, one evaluation, one checkpoint. */
@@ -124,12 +133,14 @@ export async function train(
 class TrainRun {
   private readonly assembly: Assembly;
   private readonly pipeline: ViewPipeline;
-  private readonly pluginNames: readonly string[];
+  private readonly plugins: readonly ResolvedPlugin[];
   private readonly options: TrainOptions;
   private readonly observer: TrainObserver;
   private readonly logger: Logger;
   private readonly relations: RelationPictures;
+  private readonly unreadable: UnreadableImages;
   private evaluator!: RunEvaluator;
+  private monitor: HealthMonitor | undefined;
   private evaluations: readonly EvalResult[] = [];
   private savedStep = -1;
   private origin: WeightsOrigin | undefined;
@@ -143,8 +154,9 @@ class TrainRun {
   ) {
     this.assembly = assembly;
     this.relations = new RelationPictures(assembly, assembly.config.report.samples);
+    this.unreadable = new UnreadableImages(assembly.dataset, assembly.config.data.maxUnreadable, logger);
     this.pipeline = pipeline;
-    this.pluginNames = plugins.map(({ definition }) => definition.manifest.name);
+    this.plugins = plugins;
     this.options = options;
     this.observer = options.observer ?? {};
     this.logger = logger;
@@ -160,17 +172,25 @@ class TrainRun {
     this.announce(step);
     this.observer.views?.(await sampleViews(this.assembly, config.report.samples));
 
+    if (this.isDue(step, lastStep)) await this.endEpoch(step, false);
     const batches = this.pipeline.batches(step * this.assembly.accumulation);
     const clock = new StepClock(run.globalBatchSize, step, lastStep);
-    while (step < lastStep && !this.options.signal?.aborted) {
-      const progress = this.progressAt(step);
-      const outcome = await this.update(batches, progress, clock);
-      step++;
-      this.report(progress, outcome, clock);
-      if (step === firstStep + 1 || step % run.stepsPerEpoch === 0) training.verify();
-      const { everySteps } = config.checkpoint;
-      if (everySteps !== undefined && step % everySteps === 0) await this.save(step);
-      if (step % run.stepsPerEpoch === 0) await this.endEpoch(step, step === lastStep);
+    try {
+      while (step < lastStep && !this.options.signal?.aborted) {
+        const progress = this.progressAt(step);
+        const outcome = await this.update(batches, progress, clock);
+        if (!outcome) break;
+        step++;
+        this.report(progress, outcome, clock);
+        if (step === firstStep + 1 || step % run.stepsPerEpoch === 0) training.verify();
+        const { everySteps } = config.checkpoint;
+        if (everySteps !== undefined && step % everySteps === 0) await this.save(step);
+        if (step % run.stepsPerEpoch === 0) await this.endEpoch(step, step === lastStep);
+      }
+    } catch (error) {
+      const worthSaving = step > firstStep || codeOf(error) === "NOT_FINITE"; // which is replayed from there
+      if (worthSaving && isBetweenUpdates(error)) await this.save(step).catch(() => undefined);
+      throw error;
     }
     const interrupted = step < lastStep;
     await this.save(step);
@@ -182,30 +202,48 @@ class TrainRun {
 
   /** Sets the variables, from a checkpoint or the seed, and gives the step to go on with. */
   private async begin(): Promise<number> {
-    const { training, container, dataset, config } = this.assembly;
-    if (!this.options.resume) {
-      const { init } = this.options;
+    const { training, config, container } = this.assembly;
+    const { resume, folder, force, init } = this.options;
+    const orStart = resume === "auto";
+    const { logger } = this;
+    const checkpoint =
+      resume && (await newestCheckpoint(container.get(CHECKPOINTS), { folder, orStart, logger }));
+    if (checkpoint) {
+      await training.initialize(resumedValues(checkpoint, this.assembly, this.plugins, { force, logger }));
+      this.evaluator.untrained = checkpoint.notes["untrained"] as Record<string, number>;
+      this.savedStep = checkpoint.step;
+    } else {
       const weights = init === undefined ? undefined : await openInitialWeights(init, training);
       await training.initialize();
       this.observer.status?.("evaluating the untrained backbone");
       await this.evaluator.measureUntrained();
       await weights?.load();
       this.origin = weights?.origin;
-      return 0;
     }
-    let damaged: Error | undefined;
-    const checkpoint = await container.get(CHECKPOINTS).latest((error) => {
-      damaged ??= error;
-      this.logger.warn(String(error));
-    });
-    if (!checkpoint) throw damaged ?? errors.checkpointMissing(this.options.folder);
-    if (checkpoint.seed !== config.seed) throw errors.resumeDiffers("the seed");
-    if (checkpoint.dataset !== dataset.fingerprint) throw errors.resumeDiffers("the images");
-    if (checkpoint.batchSize !== config.train.batchSize) throw errors.resumeDiffers("train.batchSize");
-    await training.initialize(valuesFor(checkpoint, training.state.variables));
-    this.evaluator.untrained = checkpoint.notes["untrained"] as Record<string, number>;
-    this.savedStep = checkpoint.step;
-    return checkpoint.step;
+    this.monitor = makeMonitor(
+      config,
+      training.declarations,
+      checkpoint ? (checkpoint.notes["health"] as HealthNotes | undefined) : undefined,
+    );
+    if (!checkpoint) this.judge(this.progressAt(0), this.evaluator.untrained);
+    const { best } = config.checkpoint;
+    const figures = Object.keys(this.evaluator.untrained);
+    if (best !== undefined && !figures.includes(best)) throw errors.bestUnknown(best, figures);
+    return checkpoint ? checkpoint.step : 0;
+  }
+
+  /** Whether the end of an epoch may have been cut off after its checkpoint was saved. */
+  private isDue(step: number, lastStep: number): boolean {
+    return step > 0 && step < lastStep && step % this.assembly.run.stepsPerEpoch === 0;
+  }
+
+  /** Warns of what has become unhealthy, and gives the limits that signals were held to, for the log. */
+  private judge(progress: Progress, scalars: Readonly<Record<string, number>>): Record<string, number> {
+    if (!this.monitor) return {};
+    const schedules = this.assembly.training.schedulesAt(progress);
+    const { limits, warnings } = this.monitor.judge({ ...progress, scalars, schedules });
+    for (const warning of warnings) this.logger.warn(warning);
+    return { ...limits };
   }
 
   private announce(fromStep: number): void {
@@ -222,43 +260,61 @@ class TrainRun {
       engine: kind,
       library,
       parameters: training.state.parameterCount(),
-      plugins: this.pluginNames,
+      plugins: this.plugins.map(({ definition }) => definition.manifest.name),
       images: dataset.size,
       ...(this.origin && { init: this.origin }),
     });
   }
 
-  /** One update: every micro-batch of it. Throws NOT_FINITE after saving the state before it. */
+  /**
+   * One update: every micro-batch of it. Undefined when it was stopped before the last one, with nothing changed.
+   * Throws NOT_FINITE after saving the state before it.
+   */
   private async update(
     batches: AsyncGenerator<ViewBatch>,
     progress: Progress,
     clock: StepClock,
-  ): Promise<StepOutcome> {
+  ): Promise<StepOutcome | undefined> {
     const { training, accumulation } = this.assembly;
     const outcomes: StepOutcome[] = [];
-    for (let micro = 1; ; micro++) {
-      const batch = await clock.waiting(async () => (await batches.next()).value as ViewBatch);
-      for (const { index, by, reason } of batch.replaced) {
-        const item = this.assembly.dataset.item(index);
-        this.logger.warn(`${item.id} cannot be read (${reason}); image ${by} stands in for it`, item.id);
+    const undo = await training.beginUpdate();
+    try {
+      for (let micro = 1; ; micro++) {
+        const batch = await clock.waiting(async () => (await batches.next()).value as ViewBatch);
+        this.unreadable.add(batch);
+        const kind = stepKind(micro, accumulation);
+        const onCapture = () => this.observer.status?.("capturing the step");
+        const outcome = await clock.computing(() => training.step(kind, batch, progress, onCapture));
+        if (!outcome.finite) {
+          const kept = await this.saveBatch(micro, progress, outcome);
+          throw await training.notFinite(kind, progress, outcome, kept);
+        }
+        outcomes.push(outcome);
+        if (micro === accumulation) return meanOf(outcomes);
+        if (this.options.signal?.aborted) {
+          await undo();
+          return undefined;
+        }
       }
-      const kind = this.kindOf(micro);
-      const onCapture = () => this.observer.status?.("capturing the step");
-      const outcome = await clock.computing(() => training.step(kind, batch, progress, onCapture));
-      if (!outcome.finite) {
-        await this.save(progress.step);
-        throw await training.notFinite(kind, batch, progress, outcome);
-      }
-      outcomes.push(outcome);
-      if (micro === accumulation) return meanOf(outcomes);
+    } catch (error) {
+      if (isBetweenUpdates(error)) await undo();
+      throw error;
     }
   }
 
-  /** What the micro-batch of this number does, from 1. */
-  private kindOf(micro: number): StepKind {
-    const { accumulation } = this.assembly;
-    if (accumulation === 1) return "train";
-    return micro < accumulation ? "accumulate" : "apply";
+  /** Keeps what the step was fed; what was wrong with it is worth telling where that cannot be kept. */
+  private async saveBatch(micro: number, progress: Progress, { scalars, feeds }: StepOutcome) {
+    const { training, accumulation, config } = this.assembly;
+    const { folder } = this.options;
+    try {
+      const state = await training.saveBetweenUpdates();
+      const { batchSize } = config.train;
+      const replay = { ...progress, micro, accumulation, batchSize, scalars, feeds, state };
+      return { file: await writeReplay(replayFolder(folder), replay), command: `relata replay ${folder}` };
+    } catch (error) {
+      this.logger.warn(`the batch of step ${progress.step} is not kept for replay: ${String(error)}`);
+      return undefined;
+    }
   }
 
   private report(progress: Progress, outcome: StepOutcome, clock: StepClock): void {
@@ -266,7 +322,8 @@ class TrainRun {
     const schedules = Object.entries(this.assembly.training.schedulesAt(progress)).map(
       ([name, value]) => [name.replace(/^core\./, "").replace(".", "/"), value] as const,
     );
-    const scalars = { ...outcome.scalars, ...Object.fromEntries(schedules) };
+    const limits = this.judge(progress, outcome.scalars);
+    const scalars = { ...outcome.scalars, ...Object.fromEntries(schedules), ...limits };
     const result: StepResult = { ...progress, scalars, imagesPerSecond: timing.imagesPerSecond };
     this.assembly.hooks.afterStep.call(result);
     this.observer.step?.({
@@ -291,10 +348,23 @@ class TrainRun {
 
   private async evaluate(step: number): Promise<void> {
     this.observer.status?.("evaluating");
+    const { best } = this.assembly.config.checkpoint;
+    if (best !== undefined) await this.save(step); // what is best has to be there
     this.observer.relations?.(await this.relations.sample());
     const evaluation = await this.evaluator.evaluate();
     this.evaluations = evaluation.results;
-    this.observer.evaluation?.(evaluation, this.progressAt(step));
+    const progress = this.progressAt(step);
+    const limits = this.judge(progress, evaluation.scalars);
+    this.observer.evaluation?.({ ...evaluation, scalars: { ...evaluation.scalars, ...limits } }, progress);
+    if (best !== undefined) await this.markBest({ step, figure: best, value: evaluation.scalars[best]! });
+  }
+
+  private async markBest(candidate: BestCheckpoint): Promise<void> {
+    const store = this.assembly.container.get(CHECKPOINTS);
+    const best = await store.best();
+    if (best?.figure === candidate.figure && best.value >= candidate.value) return;
+    await store.markBest(candidate);
+    this.observer.status?.(`the best ${candidate.figure} so far: ${candidate.value.toFixed(4)}`);
   }
 
   private async save(step: number): Promise<void> {
@@ -304,11 +374,9 @@ class TrainRun {
     const values = await engine.save(variables);
     const checkpoint: Checkpoint = {
       ...this.progressAt(step),
-      seed: config.seed,
+      settings: runSettings(config, this.plugins),
       dataset: dataset.fingerprint,
-      batchSize: config.train.batchSize,
-      plugins: this.pluginNames,
-      notes: { untrained: this.evaluator.untrained },
+      notes: { untrained: this.evaluator.untrained, health: this.monitor?.notes },
       tensors: variables.map(({ name, shape }, i) => ({ name, shape, values: values[i]! })),
     };
     const path = await container.get(CHECKPOINTS).save(checkpoint);
@@ -340,5 +408,16 @@ function meanOf(outcomes: readonly StepOutcome[]): StepOutcome {
     if (name === stepOutputs.gradientNorm) return [name, value] as const;
     return [name, outcomes.reduce((sum, { scalars }) => sum + scalars[name]!, 0) / outcomes.length] as const;
   });
-  return { finite: last.finite, scalars: Object.fromEntries(scalars) };
+  return { ...last, scalars: Object.fromEntries(scalars) };
+}
+
+/** Whether the state is, or can be made, that of the last whole update: not what TensorFlow began, and not the saving itself. */
+function isBetweenUpdates(error: unknown): boolean {
+  return (
+    !(error instanceof TensorFlowError) && !["OP_FAILED", "CHECKPOINT_WRITE"].includes(codeOf(error) ?? "")
+  );
+}
+
+function codeOf(error: unknown): string | undefined {
+  return error instanceof RelataError ? error.code : undefined;
 }

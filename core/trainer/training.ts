@@ -13,7 +13,7 @@ import type {
   ViewGroupSpec,
 } from "../contexts.ts";
 import type { ViewBatch } from "../data/pipeline.ts";
-import type { Engine, Feeds, HostArray, NonFinite, Program, Trace, Variable } from "../engine/engine.ts";
+import type { Engine, Feeds, HostArray, Program, Trace, Variable } from "../engine/engine.ts";
 import { finiteAdvice } from "../engine/op-advice.ts";
 import { errors, type RelataError } from "../errors.ts";
 import type { Services } from "../tokens.ts";
@@ -43,6 +43,8 @@ export interface TrainingSettings {
   readonly clipGrad: number;
   readonly accumulation: number;
   readonly normalisation: Normalisation;
+  /** Steps also give the signals of health that every method has (default: they do not). */
+  readonly health?: boolean;
 }
 
 export interface TrainingSpec {
@@ -63,6 +65,8 @@ export interface StepOutcome {
   readonly finite: boolean;
   /** Loss terms, total, gradient norm and metrics by name. */
   readonly scalars: Readonly<Record<string, number>>;
+  /** What the step was fed. */
+  readonly feeds: Feeds;
 }
 
 export class Training {
@@ -100,7 +104,7 @@ export class Training {
         accumulators.set(name, engine.variable(`accumulator/${name}`, shape));
       }
     }
-    const { normalisation, clipGrad, accumulation } = settings;
+    const { normalisation, clipGrad, accumulation, health } = settings;
     this.parts = {
       declarations,
       hooks,
@@ -110,16 +114,33 @@ export class Training {
       clipGrad,
       accumulation,
       accumulators,
+      health,
       outputGradients: spec.outputGradients,
     };
   }
 
-  /** Sets every variable to its start: drawn from the seed, or `values` by variable name. */
+  /** Sets every variable to its start: `values` by variable name, and the others drawn from the seed. */
   async initialize(values?: ReadonlyMap<string, Float32Array>): Promise<void> {
     const { engine, state, declarations, parts } = this;
-    if (values) await engine.load(state.variables.map((v) => [v, values.get(v.name)!] as const));
-    else await engine.load(state.initialValues(declarations.run.seed));
+    await engine.load(state.initialValues(declarations.run.seed, values));
     await engine.load([...parts.accumulators.values()].map((v) => [v, new Float32Array(v.size)] as const));
+  }
+
+  /**
+   * Call before the first micro-batch of an update; the function that it gives undoes the update's micro-batches, until
+   * the last one. The weights wait for that one, the running statistics of heads do not.
+   */
+  async beginUpdate(): Promise<() => Promise<void>> {
+    const { engine, declarations, state, parts } = this;
+    if (parts.accumulation === 1) return () => Promise.resolve();
+    const networks = [...declarations.networks.values()];
+    const moved = declarations
+      .headBuffers()
+      .flatMap((buffer) =>
+        networks.filter((n) => declarations.isIn(buffer, n)).map((n) => state.get(buffer, n)),
+      );
+    const values = await engine.save(moved);
+    return () => engine.load(moved.map((variable, i) => [variable, values[i]!] as const));
   }
 
   private phasesAt(epoch: number): Variant["phases"] {
@@ -177,7 +198,16 @@ export class Training {
     progress: Progress,
     onCapture?: () => void,
   ): Promise<StepOutcome> {
-    const feeds = this.feeds(batch, progress);
+    return this.stepOn(kind, this.feeds(batch, progress), progress, onCapture);
+  }
+
+  /** `step` on what its inputs are fed. */
+  async stepOn(
+    kind: StepKind,
+    feeds: Feeds,
+    progress: Progress,
+    onCapture?: () => void,
+  ): Promise<StepOutcome> {
     const program = await this.program(kind, progress.epoch, feeds, onCapture);
     const outputs = await program.run(feeds);
     return {
@@ -187,28 +217,50 @@ export class Training {
           .filter(([name, values]) => name !== stepOutputs.finite && values.length === 1)
           .map(([name, values]) => [name, values[0]!]),
       ),
+      feeds,
     };
   }
 
-  /** Where the batch first gives something that is not finite. */
-  async firstNonFinite(kind: StepKind, batch: ViewBatch, progress: Progress): Promise<NonFinite | undefined> {
-    const feeds = this.feeds(batch, progress);
-    const program = await this.program(kind, progress.epoch, feeds);
-    return this.engine.firstNonFinite(program, feeds);
-  }
-
-  /** NOT_FINITE: what is known of a step whose outcome is not finite. Runs it again. */
+  /**
+   * NOT_FINITE: what is known of a step whose outcome is not finite. Runs it again.
+   *
+   * @param saved where its batch is for another look, and the command for that
+   */
   async notFinite(
     kind: StepKind,
-    batch: ViewBatch,
     progress: Progress,
-    { scalars }: StepOutcome,
+    { scalars, feeds }: StepOutcome,
+    saved?: { readonly file: string; readonly command: string },
   ): Promise<RelataError> {
-    const origin = await this.firstNonFinite(kind, batch, progress);
+    const program = await this.program(kind, progress.epoch, feeds);
+    const origin = await this.engine.firstNonFinite(program, feeds);
     const terms = Object.keys(scalars).filter(
       (name) => name.startsWith("loss/") && !Number.isFinite(scalars[name]!),
     );
-    return errors.notFinite(progress.step, terms, origin, finiteAdvice(origin));
+    return errors.notFinite(progress.step, terms, origin, finiteAdvice(origin), saved);
+  }
+
+  /** What micro-batches move before the update, and checkpoints may not have: sums of gradients, and buffers. */
+  private get betweenUpdates(): readonly Variable[] {
+    const { accumulators } = this.parts;
+    return accumulators.size === 0 ? [] : [...accumulators.values(), ...this.state.buffers];
+  }
+
+  /** Its values by name; empty without accumulation. */
+  async saveBetweenUpdates(): Promise<Map<string, Float32Array>> {
+    const variables = this.betweenUpdates;
+    const values = await this.engine.save(variables);
+    return new Map(variables.map(({ name }, i) => [name, values[i]!]));
+  }
+
+  /** Gives the names that are missing, or not of this method; then nothing is set. */
+  async loadBetweenUpdates(values: ReadonlyMap<string, Float32Array>): Promise<readonly string[]> {
+    const variables = this.betweenUpdates;
+    const own = new Map(variables.map(({ name, size }) => [name, size]));
+    const names = [...new Set([...own.keys(), ...values.keys()])];
+    const apart = names.filter((name) => own.get(name) !== values.get(name)?.length);
+    if (apart.length === 0) await this.engine.load(variables.map((v) => [v, values.get(v.name)!] as const));
+    return apart;
   }
 
   /** The value of every schedule at a step. */
@@ -222,7 +274,10 @@ export class Training {
   /** What the step's inputs are fed with; samplers run only for inputs that the program has. */
   feeds(batch: ViewBatch, progress: Progress): Feeds {
     const { declarations } = this;
-    const feeds: Record<string, HostArray> = { [inputNames.labels]: batch.labels };
+    const feeds: Record<string, HostArray> = {
+      [inputNames.labels]: batch.labels,
+      [inputNames.indices]: batch.indices,
+    };
     for (const [group, pixels] of batch.pixels) feeds[inputNames.pixels(group)] = pixels;
     for (const [group, rects] of batch.rects) feeds[inputNames.rects(group)] = rects;
     for (const [name, value] of Object.entries(this.schedulesAt(progress)))

@@ -5,6 +5,7 @@
 import {
   definePlugin,
   RelationHeads,
+  relationVariation,
   softmaxCrossEntropy,
   temperedSoftmax,
   tf,
@@ -14,6 +15,7 @@ import {
 import { effectiveRank } from "./relation.ts";
 
 const divisor = z.number().positive();
+const meanOf = (values: readonly Tensor[]) => tf.div(tf.addN([...values]), values.length);
 
 export default definePlugin(
   {
@@ -42,6 +44,18 @@ export default definePlugin(
   },
   (hooks, { name, options: { weight, teacherTemp, divisor, globalViews } }) => {
     hooks.setup.tap(name, (setup) => {
+      setup.health({
+        signal: "effectiveRank",
+        below: 1.02,
+        problem: "all patches of an image have the same features up to their length",
+        remedy: `lower train.lr, or plugins.${name}.weight, now ${weight}`,
+      });
+      setup.health({
+        signal: "variation",
+        below: 0.05,
+        problem: "the channels of all images relate alike: the relation collapses",
+        remedy: `lower train.lr, or plugins.${name}.weight, now ${weight}`,
+      });
       const heads = new RelationHeads(setup, name, globalViews);
 
       hooks.relation.tap(name, (relations, step) => {
@@ -57,12 +71,16 @@ export default definePlugin(
 
       hooks.loss.tap(name, (losses, { crossView }) => {
         const ranks: Tensor[] = [];
+        const variations: Tensor[] = [];
         const target = (relation: Tensor) => {
+          const own = temperedSoftmax(relation, teacherTemp);
           ranks.push(effectiveRank(relation));
-          return temperedSoftmax(relation, teacherTemp);
+          variations.push(relationVariation(own));
+          return own;
         };
         losses.add(name, weight, crossView(name, softmaxCrossEntropy, { target, linear: true }));
-        losses.metric("effectiveRank", tf.div(tf.addN(ranks), ranks.length));
+        losses.metric("effectiveRank", meanOf(ranks));
+        losses.metric("variation", meanOf(variations));
       });
     });
   },

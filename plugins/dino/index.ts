@@ -8,6 +8,7 @@ import {
   errors,
   linearWarmup,
   ProjectionMlp,
+  PrototypeHealth,
   PrototypeLayer,
   tf,
   z,
@@ -89,15 +90,20 @@ export default definePlugin(
       const teacherLogits = (step: LossContext | UpdateContext) =>
         step.once("dino.teacherLogits", () => logits(step, teacher, step.output(teacherPass).clsToken));
 
+      const health = new PrototypeHealth(setup, name, { teacherTemp, studentTemp: options.studentTemp });
+
       hooks.loss.tap(name, (losses, step) => {
         const tokens = studentPasses.map((pass) => step.output(pass).clsToken);
+        const teacher = targets.probabilities(step, teacherLogits(step), step.value(teacherTemp));
         const loss = dinoLoss({
-          teacher: targets.probabilities(step, teacherLogits(step), step.value(teacherTemp)),
+          teacher,
           student: logits(step, student, tf.concat(tokens)),
           batchSize: setup.run.batchSize,
           studentTemp: options.studentTemp,
         });
         losses.add(name, options.weight, loss);
+        // Every target is compared with as many views.
+        health.measure(losses, { targets: teacher, crossEntropy: loss, center: targets.center?.(step) });
       });
 
       hooks.update.tap(name, (step) => {

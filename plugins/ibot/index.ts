@@ -12,6 +12,7 @@ import {
   maskPass,
   patchWeights,
   ProjectionMlp,
+  PrototypeHealth,
   PrototypeLayer,
   tf,
   z,
@@ -23,7 +24,7 @@ import {
   type Tensor2D,
   type UpdateContext,
 } from "../../core/plugin.ts";
-import { ibotLossOfFeatures } from "./loss.ts";
+import { comparedSample, ibotLossOfFeatures, type PatchesOfLoss } from "./loss.ts";
 
 const temperature = z.number().positive();
 const ratios = (range: z.ZodNumber) => z.union([range.transform((one) => [one]), z.array(range).min(1)]);
@@ -134,6 +135,8 @@ export default definePlugin(
         temperatureAt(Math.max(0, epoch - maskStartEpoch)),
       );
 
+      const health = new PrototypeHealth(setup, name, { teacherTemp, studentTemp: options.studentTemp });
+
       /** The teacher's bottleneck features of all patches, [V * B * N, bottleneckDim]. */
       const teacherFeatures = (step: LossContext | UpdateContext) =>
         step.once("ibot.teacherFeatures", () => {
@@ -157,7 +160,7 @@ export default definePlugin(
         const ofTeacher = step.weight(prototypes, teacher);
         const probabilities = (features: Tensor2D, used: Tensor1D) =>
           targets.probabilities(step, linear(features, ofTeacher), step.value(teacherTemp), used);
-        const loss = ibotLossOfFeatures({
+        const patches: PatchesOfLoss = {
           teacher: targets.rowwise
             ? { rows: targetFeatures, probabilities }
             : { rows: probabilities(targetFeatures, masked.used), probabilities: (rows) => rows },
@@ -166,9 +169,10 @@ export default definePlugin(
           used: masked.used,
           weights: patchWeights(masked),
           studentTemp: options.studentTemp,
-        });
-        losses.add(name, options.weight, loss);
+        };
+        losses.add(name, options.weight, ibotLossOfFeatures(patches));
         losses.metric("maskedShare", tf.mean(masked.cells));
+        health.measure(losses, { ...comparedSample(patches), center: targets.center?.(step) });
       });
 
       hooks.update.tap(name, (step) => {

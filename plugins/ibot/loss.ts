@@ -1,7 +1,9 @@
 /** The masked patch loss of iBOT (arXiv 2111.07832, section 3.1). */
 import {
+  constant,
   float32,
   linear,
+  stopGradient,
   sumOverRows,
   temperedCrossEntropy,
   tf,
@@ -44,30 +46,27 @@ export interface TeacherRows {
   readonly probabilities: (rows: Tensor2D, used: Tensor1D) => Tensor2D;
 }
 
+/** What the loss compares at M masked patches. */
+export interface PatchesOfLoss {
+  readonly teacher: TeacherRows;
+  /** [M, D] features in front of the prototypes */
+  readonly student: Tensor2D;
+  /** [K, D] of the student */
+  readonly prototypes: Tensor2D;
+  /** [M] of `masked` */
+  readonly used: Tensor1D;
+  /** [M] of `patchWeights` */
+  readonly weights: Tensor1D;
+  readonly studentTemp: number;
+}
+
 /**
  * `ibotLoss` with the last layer in it: where [M, K] is too wide, logits and targets exist for some patches at a time.
  *
- * @param student [M, D] features in front of the prototypes
- * @param prototypes [K, D] of the student
- * @param used [M] of `masked`
  * @param chunkValues patches times prototypes at a time; `sumOverRows`' by default
  */
 export function ibotLossOfFeatures(
-  {
-    teacher,
-    student,
-    prototypes,
-    used,
-    weights,
-    studentTemp,
-  }: {
-    teacher: TeacherRows;
-    student: Tensor2D;
-    prototypes: Tensor2D;
-    used: Tensor1D;
-    weights: Tensor1D;
-    studentTemp: number;
-  },
+  { teacher, student, prototypes, used, weights, studentTemp }: PatchesOfLoss,
   chunkValues?: number,
 ): tf.Scalar {
   return sumOverRows(
@@ -86,4 +85,28 @@ export function ibotLossOfFeatures(
       }),
     chunkValues,
   );
+}
+
+/** Patches whose targets are looked at: enough for a mean, few beside those that are learned from. */
+const SAMPLE = 128;
+
+/** Targets [S, K] of some of the masked patches, evenly spaced, and how well the student predicts them. */
+export function comparedSample({ teacher, student, prototypes, used, studentTemp }: PatchesOfLoss): {
+  targets: Tensor2D;
+  crossEntropy: tf.Scalar;
+  used: Tensor1D;
+} {
+  const count = used.shape[0];
+  const size = Math.min(SAMPLE, count);
+  const indices = Int32Array.from({ length: size }, (_, i) => Math.floor((i * count) / size));
+  const some = <T extends tf.Tensor>(rows: T): T =>
+    size === count ? rows : (tf.gather(rows, constant(indices, [size])) as T);
+  return float32(() => {
+    const own = some(used);
+    const targets = teacher.probabilities(some(teacher.rows), own);
+    const logits = linear(stopGradient(some(student)), stopGradient(prototypes));
+    const losses = temperedCrossEntropy(targets, logits, studentTemp);
+    const mean = tf.div(tf.sum(tf.mul(losses, own)), tf.maximum(tf.sum(own), 1));
+    return { targets, crossEntropy: mean as tf.Scalar, used: own };
+  });
 }

@@ -6,6 +6,7 @@ import {
   definePlugin,
   errors,
   RelationHeads,
+  relationVariation,
   softmaxCrossEntropy,
   temperedSoftmax,
   tf,
@@ -52,6 +53,18 @@ export default definePlugin(
         throw errors.optionInvalid(name, "heads", problem, `use a divisor of ${embedDim}`);
       }
       const scale = (embedDim / heads) ** -0.5;
+      setup.health({
+        signal: "rowEntropy",
+        above: 0.99,
+        problem: "each point relates to all points alike",
+        remedy: `lower plugins.${name}.teacherTemp, now ${teacherTemp}, or train.lr`,
+      });
+      setup.health({
+        signal: "variation",
+        below: 0.05,
+        problem: "the points of all images relate alike: the relation collapses",
+        remedy: `lower train.lr, or plugins.${name}.weight, now ${weight}`,
+      });
       const relationHeads = new RelationHeads(setup, name, globalViews);
 
       hooks.relation.tap(name, (relations, step) => {
@@ -66,6 +79,7 @@ export default definePlugin(
             if (overlaps && views.group === teacher.views.group) {
               losses.metric("overlapRate", tf.mean(overlaps));
               losses.metric("rowEntropy", rowEntropy(target, overlaps));
+              losses.metric("variation", relationVariation(target, overlaps));
             }
             return softmaxCrossEntropy(target, student);
           },

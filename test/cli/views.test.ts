@@ -6,8 +6,9 @@ import { comparisonLines, runLines } from "../../cli/commands/runs.ts";
 import { installProgress } from "../../cli/library.ts";
 import { tableLines } from "../../cli/table.ts";
 import { Terminal } from "../../cli/terminal.ts";
-import { resultLines, TrainView } from "../../cli/train-view.ts";
+import { protocolLines, resultLines, TrainView } from "../../cli/train-view.ts";
 import { originLines } from "../../cli/weights-view.ts";
+import type { ProtocolCard } from "../../core/eval/card.ts";
 import type { RunSummary } from "../../core/report/runs.ts";
 import type { StepReport } from "../../core/trainer/train.ts";
 
@@ -48,6 +49,35 @@ describe("what the CLI shows", () => {
       "  category k-NN, top-1  50.0 %  (raw pixels 25.0 %)",
       "  category k-NN, top-5  50.0 %",
     ]);
+  });
+
+  it("is under the figures of a result how they were made, and the interval of a mean", () => {
+    const card: ProtocolCard = {
+      task: "5-way 1-shot",
+      network: "teacher",
+      features: "cls token",
+      crop: "whole",
+      fitted: "nearest class mean",
+      shots: 1,
+      seed: 0,
+      bank: "a, 10",
+      queries: "b, 5",
+      n: 5,
+    };
+    const figures = [{ name: "accuracy", value: 0.5, interval: 0.012, baselines: [] }];
+    const shots = (label: string) => `  ${label}, accuracy  50.0 % ± 1.2`;
+    const how =
+      "    Nearest class mean, fitted to a, 10, tested on b, 5. Teacher, cls token; whole; 1 shot, n = 5, seed 0.";
+    const results = [card, { ...card, task: "5-way 5-shot" }].map((card) => ({ card, figures }));
+    assert.deepEqual(plain(protocolLines(results)), [shots("5-way 1-shot"), how, shots("5-way 5-shot"), how]);
+  });
+
+  it("is what goes on now and then, where it changes often", () => {
+    const { terminal, lines } = log();
+    let now = 0;
+    const view = new TrainView(terminal, () => now);
+    for (let image = 0; image < 30; image++, now += 1000) view.progress(`image ${image}`);
+    assert.deepEqual(lines(), ["image 0", "image 10", "image 20"]);
   });
 
   it("is a table whose columns are as wide as they need, without empty ones", () => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { lineChart } from "../../../core/report/charts.ts";
-import { chartsFromMetrics, type Chart } from "../../../core/report/curves.ts";
+import { chartsFromMetrics, healthCharts, type Chart } from "../../../core/report/curves.ts";
 import { axisOf, condense, runs, STRETCHES, ticksOf } from "../../../core/report/scale.ts";
 
 const record = (step: number, values: Record<string, number>) => ({
@@ -84,6 +84,46 @@ describe("chartsFromMetrics", () => {
         ["Trained, 1, or held back, 0", ["dino/projection.cls"]],
       ],
     );
+  });
+
+  it("draws what is held to a limit with it, in charts of health, and the loss in both", () => {
+    const logged = {
+      loss: 3,
+      "metric/acme.entropy": 0.9,
+      "metric/acme.size": 7,
+      "health/above/loss": 6,
+      "health/above/acme.entropy": 0.98,
+      "health/below/acme.entropy": 0.1,
+    };
+    const records = [record(0, logged)];
+    assert.deepEqual(
+      chartsFromMetrics(records).map(({ title }) => title),
+      ["Loss", "Size"],
+    );
+    assert.deepEqual(
+      healthCharts(records).map(({ title, series }) => [
+        title,
+        series.map(({ name, points, isLimit = false }) => [name, points[0]!.y, isLimit]),
+      ]),
+      [
+        [
+          "Loss",
+          [
+            ["signal", 3, false],
+            ["upper limit", 6, true],
+          ],
+        ],
+        [
+          "acme: entropy",
+          [
+            ["signal", 0.9, false],
+            ["upper limit", 0.98, true],
+            ["lower limit", 0.1, true],
+          ],
+        ],
+      ],
+    );
+    assert.deepEqual(healthCharts([record(0, { loss: 3 })]), []);
   });
 
   it("gives a chart the baselines of what it shows, in per cent", () => {

@@ -117,6 +117,7 @@ describe("recorder", () => {
         versions: ["relata", "node", "libtensorflow", "tfjs-core"],
         command: "relata train test.yaml",
         baseDir: parent,
+        warnings: ["one image cannot be read"],
       },
     );
     assert.match(report(), /Finished[^]*Test run[^]*one image cannot be read[^]*50\.0[^]*raw pixels/);

@@ -60,7 +60,7 @@ export async function endOf(kind: Kind, plugins: readonly PluginUse[]): Promise<
     for (const step of [0, 1]) {
       const batch = tinyBatch(training, step);
       const outcome = await training.step("train", batch, at(step));
-      if (!outcome.finite) return await training.notFinite("train", batch, at(step), outcome);
+      if (!outcome.finite) return await training.notFinite("train", at(step), outcome);
       training.hooks.afterStep.call({ ...at(step), scalars: outcome.scalars, imagesPerSecond: 1 });
       training.verify();
     }

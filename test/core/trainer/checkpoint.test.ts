@@ -13,10 +13,8 @@ import { temporaryFolder } from "./temporary-folder.ts";
 const checkpoint = (step: number, fill = step): Checkpoint => ({
   step,
   epoch: step / 4,
-  seed: 3,
+  settings: { config: { seed: 3 }, plugins: { dino: { outDim: 8 }, own: {} } },
   dataset: "0123456789ab",
-  batchSize: 4,
-  plugins: ["dino", "own"],
   notes: { untrained: { "knn/top1": 0.25 } },
   tensors: [
     { name: "student/a", shape: [2, 3], values: new Float32Array(6).fill(fill) },
@@ -34,13 +32,13 @@ describe("checkpoints in a folder", () => {
   const refuse = (error: Error) => assert.fail(String(error));
 
   async function save(...steps: number[]): Promise<FolderCheckpoints> {
-    const store = new FolderCheckpoints(folder(), 2);
+    const store = new FolderCheckpoints(folder(), { keepLast: 2 });
     for (const step of steps) await store.save(checkpoint(step));
     return store;
   }
 
   it("come back as they were, with folders made and the path told", async () => {
-    const store = new FolderCheckpoints(folder(), 2);
+    const store = new FolderCheckpoints(folder(), { keepLast: 2 });
     const path = await store.save(checkpoint(5));
     assert.equal(path, join(folder(), "step-00000005.json"));
     assert.deepEqual(await store.latest(refuse), checkpoint(5));
@@ -49,7 +47,7 @@ describe("checkpoints in a folder", () => {
   });
 
   it("are none in a folder that is empty or not there", async () => {
-    const store = new FolderCheckpoints(folder(), 2);
+    const store = new FolderCheckpoints(folder(), { keepLast: 2 });
     assert.equal(await store.latest(refuse), undefined);
     await mkdir(folder(), { recursive: true });
     assert.equal(await store.latest(refuse), undefined);
@@ -97,7 +95,7 @@ describe("checkpoints in a folder", () => {
     [
       "of another save",
       async (path: string) => {
-        const other = new FolderCheckpoints(join(base(), "other"), 1);
+        const other = new FolderCheckpoints(join(base(), "other"), { keepLast: 1 });
         const json = await other.save(checkpoint(8, 99));
         await writeFile(path, await readFile(json.replace(".json", ".safetensors")));
       },
@@ -117,7 +115,7 @@ describe("checkpoints in a folder", () => {
     const store = await save(4, 8);
     const json = join(folder(), `${nameOf(8)}.json`);
     const manifest = JSON.parse(await readFile(json, "utf8")) as object;
-    for (const content of ["{", "[]", JSON.stringify({ ...manifest, format: 2 })]) {
+    for (const content of ["{", "[]", JSON.stringify({ ...manifest, format: 3 })]) {
       await writeFile(json, content);
       const damaged: Error[] = [];
       assert.equal((await store.latest((error) => damaged.push(error)))!.step, 4);
@@ -135,9 +133,9 @@ describe("checkpoints in a folder", () => {
 
   it("that were damaged and gone back from do not push out those of the steps trained again", async () => {
     for (const keepLast of [1, 2]) {
-      const store = new FolderCheckpoints(folder(), keepLast);
+      const store = new FolderCheckpoints(folder(), { keepLast });
       await store.save(checkpoint(4));
-      await new FolderCheckpoints(folder(), 9).save(checkpoint(100));
+      await new FolderCheckpoints(folder(), { keepLast: 9 }).save(checkpoint(100));
       await truncate(tensorsOf(100), 10);
       assert.equal((await store.latest(() => undefined))!.step, 4);
       await store.save(checkpoint(6));
@@ -161,7 +159,7 @@ describe("checkpoints in a folder", () => {
 
   it("below a file in the place of the folder are an error", async () => {
     await writeFile(join(base(), "run"), "no folder");
-    const store = new FolderCheckpoints(folder(), 2);
+    const store = new FolderCheckpoints(folder(), { keepLast: 2 });
     await assert.rejects(store.save(checkpoint(4)), coded("CHECKPOINT_WRITE", folder()));
   });
 });

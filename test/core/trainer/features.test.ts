@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import * as tf from "@tensorflow/tfjs-core";
 import type { Engine } from "../../../core/engine/engine.ts";
 import type { Images } from "../../../core/eval/extractor.ts";
 import type { Features } from "../../../core/eval/features.ts";
@@ -104,6 +105,57 @@ for (const kind of ["captured", "eager on cpu"] as const) {
         imagesOf(new Uint8Array()),
       );
       assert.deepEqual([none.count, none.data.length], [0, 0]);
+    });
+
+    it("of a linear probe are the step's tokens: class tokens of the last blocks, then the mean patch", async () => {
+      const logsBlocks = plugin("logs-blocks", (hooks, name) => {
+        hooks.setup.tap(name, (setup) => {
+          const outputs = { cls: true, patches: true, blocks: [0] };
+          const pass = setup.pass({ network: setup.network("teacher"), views: "global", outputs });
+          hooks.loss.tap(name, (losses, { output }) => {
+            const own = output(pass);
+            const first: tf.Tensor2D = tf.reshape(tf.slice(own.block(0), [0, 0, 0], [-1, 1, -1]), [4, 32]);
+            losses.metric(
+              "read",
+              tf.concat([own.norm(first), own.clsToken, tf.mean(own.patchTokensNormed, 1)], 1),
+            );
+          });
+        });
+      });
+      const training = await tinyTraining(engine, [learnsOnes, logsBlocks]);
+      await setTeacherApart(training);
+      const batch = tinyBatch(training);
+      const images = imagesOf(batch.pixels.get("global")!);
+      const extractor = new FeatureExtractor(trainedNetwork(training), { size: 16, batchSize: 3 });
+      const cases = [
+        [1, false, 32, 64, "cls token after the final norm"],
+        [2, false, 0, 64, "cls tokens of the last 2 blocks, each after the final norm"],
+        [1, true, 32, 96, "cls token after the final norm, and the mean patch token"],
+        // There are no more than two.
+        [
+          4,
+          true,
+          0,
+          96,
+          "cls tokens of the last 2 blocks, each after the final norm, and the mean patch token",
+        ],
+      ] as const;
+      const found = await Promise.all(
+        cases.map(([blocks, meanPatch]) => extractor.readouts(images, { blocks, meanPatch })),
+      );
+      // The step moves the teacher.
+      const program = await training.program("train", 0, {});
+      const outputs = await program.run(training.feeds(batch, at(0)));
+      const read = outputs["metric/logs-blocks.read"]!;
+      const columns = (from: number, to: number) =>
+        Float32Array.from([0, 1, 2, 3].flatMap((row) => [...read.slice(96 * row + from, 96 * row + to)]));
+      cases.forEach(([blocks, meanPatch, from, to, words], i) => {
+        const { pooled, probe } = found[i]!;
+        assert.deepEqual([pooled.dim, probe.dim, probe.count], [32, to - from, 4]);
+        assert.ok(distance(probe.data, columns(from, to)) < 1e-5, words);
+        assert.ok(distance(pooled.data, columns(32, 64)) < 1e-5, words);
+        assert.equal(extractor.probing({ blocks, meanPatch }), words);
+      });
     });
 
     it("of patches are those of the step, with attention of every head, batch by batch in order", async () => {

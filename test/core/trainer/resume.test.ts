@@ -6,7 +6,8 @@ import dino from "../../../plugins/dino/index.ts";
 import channelRelation from "../../../plugins/channel-relation/index.ts";
 import ibot from "../../../plugins/ibot/index.ts";
 import pixelRelation from "../../../plugins/pixel-relation/index.ts";
-import { checkpointOf, digests, pictureFolder, tinyDino, trainTiny, type Told } from "./runs.ts";
+import koleo from "../../../plugins/koleo/index.ts";
+import { checkpointOf, digests, nothingTold, pictureFolder, tinyDino, trainTiny, type Told } from "./runs.ts";
 import { coded } from "./tiny.ts";
 
 const losses = ({ steps }: Told) =>
@@ -98,18 +99,109 @@ describe("a resumed run", () => {
     } as const;
     await trainTiny(run);
     const resumed = { ...run, options: { resume: true } };
-    await assert.rejects(trainTiny({ ...resumed, seed: 2 }), coded("RESUME_DIFFERS", "the seed"));
+    await assert.rejects(trainTiny({ ...resumed, seed: 2 }), coded("RESUME_DIFFERS", "seed was 1, now 2"));
     await assert.rejects(
       trainTiny({ ...resumed, data: { limit: 8 } }),
-      coded("RESUME_DIFFERS", "the images"),
+      coded("RESUME_DIFFERS", "data.limit was nothing, now 8; the images was "),
     );
     await assert.rejects(trainTiny({ ...resumed, method: [] }), coded("NO_PASSES"));
     const other = [dino({ outDim: 8, hiddenDim: 16, bottleneckDim: 8 })];
     await assert.rejects(
       trainTiny({ ...resumed, method: other }),
-      coded("CHECKPOINT_MISMATCH", "projection.cls.last_layer.weight_g [16, 1] here [8, 1]"),
+      coded("RESUME_DIFFERS", "plugins.dino.outDim was 16, now 8"),
+    );
+    await assert.rejects(
+      trainTiny({ ...resumed, method: [tinyDino, koleo()] }),
+      coded("RESUME_DIFFERS", "plugins.koleo was nothing, now {"),
     );
     await assert.rejects(trainTiny({ ...resumed, name: "empty" }), coded("CHECKPOINT_MISSING", "empty"));
+  });
+
+  it("may change where and how fast it runs, and what is watched and kept", async () => {
+    const eager = { engine: "eager", backend: "cpu" } as const;
+    const run = { base: base(), name: "free", train: { ...eager, maxSteps: 2 } } as const;
+    await trainTiny(run);
+    const { told } = await trainTiny({
+      ...run,
+      data: { workers: 1, prefetch: 2, path: join(base(), "images") },
+      train: { maxSteps: 3, jit: "off", threads: { intra: 2, inter: 1 } },
+      checkpoint: { keepLast: 5 },
+      evaluation: { knn: { k: 3 } },
+      options: { resume: true },
+    });
+    assert.deepEqual([told.starts[0]!.fromStep, told.checkpoints, told.warnings], [2, [3], []]);
+  });
+
+  it("that is forced keeps what fits, and lists what changes, is new and is gone", async () => {
+    const run = {
+      base: base(),
+      name: "forced",
+      train: { engine: "eager", backend: "cpu", maxSteps: 2 },
+    } as const;
+    await trainTiny(run);
+    const before = await checkpointOf(base(), "forced");
+    const other = dino({ outDim: 8, hiddenDim: 16, bottleneckDim: 8 });
+    const { told } = await trainTiny({
+      ...run,
+      method: [other, pixelRelation()],
+      train: { ...run.train, lr: 1e-9, maxSteps: 3 },
+      options: { resume: true, force: true },
+    });
+    assert.equal(told.starts[0]!.fromStep, 2);
+    const warnings = told.warnings.join("\n");
+    for (const words of [
+      "train.lr changes from 0.1 to 1e-9",
+      "plugins.dino.outDim changes from 16 to 8",
+      "kept: backbone, projection.mlp",
+      "new, from the seed: pixel-relation.head",
+      "of another shape, from the seed: student/projection.cls.last_layer",
+    ])
+      assert.ok(warnings.includes(words), `${words} is not in:\n${warnings}`);
+    // At such a rate the backbone stays where it was.
+    const after = await checkpointOf(base(), "forced");
+    const backbone = before.tensors.filter(({ name }) => name.startsWith("student/backbone."));
+    assert.ok(backbone.length > 20);
+    for (const { name, values } of backbone) {
+      const now = after.tensors.find((tensor) => tensor.name === name)!.values;
+      assert.ok(
+        now.every((value, i) => Math.abs(value - values[i]!) < 1e-6),
+        name,
+      );
+    }
+  });
+
+  it("starts over where no checkpoint was saved yet, if that is asked for", async () => {
+    const run = {
+      base: base(),
+      name: "auto",
+      train: { engine: "eager", backend: "cpu", maxSteps: 1 },
+      options: { resume: "auto" },
+    } as const;
+    const first = await trainTiny(run);
+    assert.deepEqual([first.told.starts[0]!.fromStep, first.told.checkpoints], [0, [1]]);
+    const second = await trainTiny({ ...run, train: { ...run.train, maxSteps: 2 } });
+    assert.deepEqual([second.told.starts[0]!.fromStep, second.told.checkpoints], [1, [2]]);
+    const folder = join(base(), "auto", "checkpoints");
+    for (const file of await readdir(folder)) await truncate(join(folder, file), 10);
+    await assert.rejects(trainTiny(run), coded("CHECKPOINT_DAMAGED"), "what is damaged is not trained over");
+  });
+
+  it("makes up for the end of an epoch that was cut off after its checkpoint", async () => {
+    const run = {
+      base: base(),
+      name: "cut",
+      evaluation: { knn: { everyEpochs: 1 } },
+      train: { engine: "eager", backend: "cpu", epochs: 3 },
+    } as const;
+    const told = nothingTold();
+    const cut = { checkpoint: () => { throw new Error("killed"); } }; // prettier-ignore
+    await assert.rejects(trainTiny({ ...run, told, options: { observer: cut } }), /killed/);
+    assert.deepEqual(told.evaluations, []);
+    const again = await trainTiny({ ...run, options: { resume: true } });
+    assert.deepEqual(
+      again.told.evaluations.map(({ progress }) => progress.epoch),
+      [1, 2, 3],
+    );
   });
 
   it("that was finished only evaluates", async () => {

@@ -168,9 +168,15 @@ export async function trainTiny(run: TinyRun): Promise<{ summary: TrainSummary; 
         observer?.step?.(report);
       },
       evaluation: (evaluation, progress) => told.evaluations.push({ evaluation, progress }),
-      checkpoint: (_, step) => told.checkpoints.push(step),
+      checkpoint: (path, step) => {
+        told.checkpoints.push(step);
+        observer?.checkpoint?.(path, step);
+      },
       warning: (message) => told.warnings.push(message),
-      status: (message) => told.status.push(message),
+      status: (message) => {
+        told.status.push(message);
+        observer?.status?.(message);
+      },
       views: (samples) => (told.views = samples),
     },
   });
@@ -179,7 +185,7 @@ export async function trainTiny(run: TinyRun): Promise<{ summary: TrainSummary; 
 
 /** The newest checkpoint of a run, which must be whole. */
 export async function checkpointOf(base: string, name = "run"): Promise<Checkpoint> {
-  const store = new FolderCheckpoints(join(base, name, "checkpoints"), 1);
+  const store = new FolderCheckpoints(join(base, name, "checkpoints"), { keepLast: 1 });
   const checkpoint = await store.latest((error) => {
     throw error;
   });

@@ -1,6 +1,6 @@
 /** Whole runs. What does not depend on the captured graph runs eagerly, which is faster at this size. */
 import assert from "node:assert/strict";
-import { readdir } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { EpochContext, StepResult } from "../../../core/contexts.ts";
 import { listDataset } from "../../../core/data/dataset.ts";
@@ -75,8 +75,8 @@ describe("train", () => {
     const { summary, told } = await run({ name: "dry", options: { dryRun: true } });
     assert.deepEqual([summary.status, summary.step], ["finished", 1]);
     assert.deepEqual([told.steps.length, told.evaluations.length, told.checkpoints], [1, 1, [1]]);
-    const { step, plugins } = await checkpointOf(base(), "dry");
-    assert.deepEqual([step, plugins], [1, ["multi-crop", "dino"]]);
+    const { step, settings } = await checkpointOf(base(), "dry");
+    assert.deepEqual([step, Object.keys(settings.plugins)], [1, ["multi-crop", "dino"]]);
     assert.ok(summary.evaluations.length > 0);
   });
 
@@ -100,6 +100,28 @@ describe("train", () => {
     );
     const sparse = await run({ train: { epochs: 3, batchSize: 5 }, checkpoint: { everyEpochs: 2 } });
     assert.deepEqual(sparse.told.checkpoints, [4, 6]);
+  });
+
+  it("keeps checkpoints every few epochs and the best by a figure", async () => {
+    const { told } = await run({
+      name: "kept",
+      train: { epochs: 7 },
+      checkpoint: { keepLast: 1, keepEveryEpochs: 3, best: "knn/top1" },
+      evaluation: { knn: { everyEpochs: 1, k: 1 } },
+    });
+    const figures = told.evaluations.map(({ evaluation }) => evaluation.scalars["knn/top1"]!);
+    const best = 5 * (1 + figures.indexOf(Math.max(...figures)));
+    assert.equal(figures.length, 7);
+    const steps = [...new Set([best, 15, 30, 35])].sort((a, b) => a - b);
+    const folder = join(base(), "kept", "checkpoints");
+    const files = await readdir(folder);
+    assert.deepEqual(
+      files.filter((file) => file.startsWith("step-") && file.endsWith(".json")),
+      steps.map((step) => `step-${String(step).padStart(8, "0")}.json`),
+    );
+    const marked: unknown = JSON.parse(await readFile(join(folder, "best.json"), "utf8"));
+    assert.deepEqual(marked, { step: best, figure: "knn/top1", value: Math.max(...figures) });
+    await assert.rejects(run({ checkpoint: { best: "knn/top2" } }), coded("BEST_UNKNOWN", "knn/top2"));
   });
 
   it("calls the host's hooks in order, and logs what they log", async () => {

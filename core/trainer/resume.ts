@@ -1,0 +1,78 @@
+/** What a run goes on with. */
+import { errors } from "../errors.ts";
+import type { Logger } from "../logger.ts";
+import type { Assembly, ResolvedPlugin } from "./assemble.ts";
+import { fitOf, valuesFor, type Checkpoint, type CheckpointStore } from "./checkpoint.ts";
+import { learningDifferences } from "./run-settings.ts";
+
+/**
+ * The newest whole checkpoint; those that are passed over are told. Undefined where none was saved yet and the run may
+ * start over: what is damaged is never trained over.
+ *
+ * @throws CHECKPOINT_MISSING, or CHECKPOINT_DAMAGED where none is whole
+ */
+export async function newestCheckpoint(
+  store: CheckpointStore,
+  { folder, orStart, logger }: { folder: string; orStart: boolean; logger: Logger },
+): Promise<Checkpoint | undefined> {
+  let damaged: Error | undefined;
+  const checkpoint = await store.latest((error) => {
+    damaged ??= error;
+    logger.warn(String(error));
+  });
+  if (!checkpoint && (damaged || !orStart)) throw damaged ?? errors.checkpointMissing(folder);
+  return checkpoint;
+}
+
+/**
+ * The checkpoint's values by variable name. With `force` those that fit; what has changed, what is kept and what starts
+ * from the seed is told.
+ *
+ * @throws RESUME_DIFFERS where the run would learn otherwise than before, CHECKPOINT_MISMATCH
+ */
+export function resumedValues(
+  checkpoint: Checkpoint,
+  { training, dataset, config }: Assembly,
+  plugins: readonly ResolvedPlugin[],
+  { force = false, logger }: { force?: boolean; logger: Logger },
+): ReadonlyMap<string, Float32Array> {
+  const { variables } = training.state;
+  const changed = learningDifferences(checkpoint.settings, config, plugins);
+  if (checkpoint.dataset !== dataset.fingerprint)
+    changed.push({ key: "the images", before: checkpoint.dataset, now: dataset.fingerprint });
+  if (!force) {
+    if (changed.length > 0) throw errors.resumeDiffers(changed);
+    return valuesFor(checkpoint, variables);
+  }
+  for (const { key, before, now } of changed)
+    logger.warn(`${key} changes from ${JSON.stringify(before)} to ${JSON.stringify(now)}`);
+  const { values, missing, unexpected, reshaped } = fitOf(checkpoint, variables);
+  const names = variables.map(({ name }) => name);
+  const kept = names.filter((name) => values.has(name));
+  logger.warn(`kept: ${byModule(kept, names)}`);
+  const list = (what: string, listed: readonly string[]) =>
+    listed.length > 0 && logger.warn(`${what}: ${listed.join(", ")}`);
+  list("new, from the seed", modulesOf(missing));
+  list("of another shape, from the seed", reshaped);
+  list("no longer there", modulesOf(unexpected));
+  return values;
+}
+
+/** "student/dino.head.weight" and "adam.m/dino.head.weight" -> "dino.head": a backbone or a head is one thing. */
+function moduleOf(variable: string): string {
+  const [first, second] = variable.slice(variable.indexOf("/") + 1).split(".");
+  return first === "backbone" || second === undefined ? first! : `${first}.${second}`;
+}
+
+const modulesOf = (variables: readonly string[]): string[] => [...new Set(variables.map(moduleOf))];
+
+/** "backbone, projection.cls (8 of 10 variables)" */
+function byModule(kept: readonly string[], all: readonly string[]): string {
+  const count = (names: readonly string[], module: string) =>
+    names.filter((name) => moduleOf(name) === module).length;
+  const told = modulesOf(kept).map((module) => {
+    const [part, whole] = [count(kept, module), count(all, module)];
+    return part === whole ? module : `${module} (${part} of ${whole} variables)`;
+  });
+  return told.join(", ") || "nothing";
+}
