@@ -311,7 +311,8 @@ class TrainRun {
   /** Keeps what the step was fed; what was wrong with it is worth telling where that cannot be kept. */
   private async saveBatch(micro: number, progress: Progress, { scalars, feeds }: StepOutcome) {
     const { training, accumulation, config } = this.assembly;
-    const { folder } = this.options;
+    const { folder, dryRun } = this.options;
+    if (dryRun) return undefined;
     try {
       const state = await training.saveBetweenUpdates();
       const { batchSize } = config.train;
