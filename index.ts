@@ -7,7 +7,7 @@ import type { RunOptions, RunSummary } from "./core/run/run.ts";
 import { runTraining } from "./core/run/run.ts";
 import { parseConfig } from "./core/config/parse.ts";
 import type { RunConfig } from "./core/config/schema.ts";
-import { openImageFolder } from "./core/data/image-folder.ts";
+import { openImages } from "./core/data/open-images.ts";
 import { embedImages, type EmbedOptions, type EmbedSummary } from "./core/run/embed.ts";
 import { exportRun as exportFolder, type ExportOptions, type ExportSummary } from "./core/run/export.ts";
 import { RunFolder } from "./core/run/folder.ts";
@@ -45,7 +45,7 @@ export type { Logger } from "./core/logger.ts";
 export type { EmbedOptions, EmbedSummary, ExportOptions, ExportSummary, NetworkOptions, RunSummary };
 
 /** Of a run that a program starts. */
-export interface TrainOptions extends Omit<RunOptions, "baseDir" | "resume" | "command"> {
+export interface TrainOptions extends Omit<RunOptions, "baseDir" | "resume" | "initial" | "command"> {
   /** Where paths in the config start (default: the current folder). */
   readonly baseDir?: string;
   /** Goes on with the run in this folder; "auto": with the one in `out`, and starts it where there is none yet. */
@@ -83,8 +83,8 @@ export function exportRun(run: string, options: ExportOptions = {}): Promise<Exp
   return exportFolder(RunFolder.open(run), options);
 }
 
-/** Which network, which images of the folder, and what is written. */
-export interface EmbedFolderOptions extends EmbedOptions, NetworkOptions {
+/** Which network, how many of the images, and what is written. */
+export interface EmbedNetworkOptions extends EmbedOptions, NetworkOptions {
   /** Use at most this many images, evenly spaced. */
   readonly limit?: number;
   /** Single values of the network's config, such as "train.device=cpu". */
@@ -92,9 +92,10 @@ export interface EmbedFolderOptions extends EmbedOptions, NetworkOptions {
 }
 
 /**
- * Writes the features of every image of a folder, as they come. libtensorflow is downloaded where it is missing.
+ * Writes the features of every image, as they come. libtensorflow is downloaded where it is missing.
  *
  * @param network a run, by its folder or its name in "runs"; or weights: a file, or the folder of a model
+ * @param images a folder of images, or tar shards or parquet files, by their folder, a file or a pattern
  * @example
  * const { count } = await embed("runs/my-run", "./photos", { out: "photos.parquet" });
  * @throws RelataError, with a code, what is wrong, and the fix; the signal's reason.
@@ -102,10 +103,10 @@ export interface EmbedFolderOptions extends EmbedOptions, NetworkOptions {
 export async function embed(
   network: string,
   images: string,
-  { limit, set, network: which, checkpoint, ...options }: EmbedFolderOptions,
+  { limit, set, network: which, checkpoint, ...options }: EmbedNetworkOptions,
 ): Promise<EmbedSummary> {
   const source = await networkSource(network, { set, network: which, checkpoint, resolvePlugins });
-  const dataset = await openImageFolder(images, { limit });
+  const dataset = await openImages(images, { limit });
   const opened = await source.open(dataset);
   try {
     return await embedImages(opened, dataset, { background: source.config.data.background, ...options });

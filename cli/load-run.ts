@@ -31,10 +31,19 @@ export async function loadRun(
   options: ConfigOptions,
   run?: RunFolder,
 ): Promise<LoadedRun> {
+  const { config, baseDir } = await readConfig(file, options, run);
+  return checkedRun(config, options, baseDir);
+}
+
+/** A config with what was typed to change it. Throws what overriding, parsing and resolving throw. */
+export async function checkedRun(
+  written: unknown,
+  options: ConfigOptions,
+  baseDir: string,
+): Promise<LoadedRun> {
   const { applyOverrides } = await import("../core/config/overrides.ts");
   const { parseConfig } = await import("../core/config/parse.ts");
   const { resolvePlugins } = await import("../registry/resolve.ts");
-  const { config: written, baseDir } = await readConfig(file, options, run);
   const withOptions = await withData(written, options);
   const config = parseConfig(applyOverrides(withOptions, options.set ?? []), baseDir);
   return { config, plugins: await resolvePlugins(config.plugins, baseDir), baseDir };

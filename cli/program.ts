@@ -5,6 +5,7 @@ import { doctorCommand } from "./commands/doctor.ts";
 import { embedCommand } from "./commands/embed.ts";
 import { evalCommand } from "./commands/eval.ts";
 import { exportCommand } from "./commands/export.ts";
+import { finetuneCommand } from "./commands/finetune.ts";
 import { newPluginCommand } from "./commands/new-plugin.ts";
 import { previewCommand } from "./commands/preview.ts";
 import { profileCommand } from "./commands/profile.ts";
@@ -57,6 +58,7 @@ export function makeProgram(context: CliContext): Command {
     exportCommand,
     embedCommand,
     replayCommand,
+    finetuneCommand,
     runsCommand,
     newPluginCommand,
     schemaCommand,

@@ -305,6 +305,22 @@ export const errors = {
     message: `plugin "${plugin}" gates "${name}", which another plugin gates already`,
     fix: "let one of the plugins that share it hold it back",
   })),
+  classifierShape: coded(
+    "CLASSIFIER_SHAPE",
+    (plugin: string, got: readonly string[], wanted: readonly string[]) => ({
+      message: `plugin "${plugin}" declares a classifier of the shapes [${got.join("] and [")}], where the classes and the backbone want [${wanted.join("] and [")}]`,
+      fix: "give a weight of [run.numClasses, backbone.embedDim] and a bias of [run.numClasses]",
+    }),
+  ),
+  lrScale: coded("LR_SCALE", (plugin: string, weight: string, value: string) => ({
+    message: `plugin "${plugin}" scales the learning rate of "${weight}" by ${value}`,
+    fix: "give a finite number from 0 for each weight",
+  })),
+  layersUnknown: coded("LAYERS_UNKNOWN", () => ({
+    message:
+      "learning rates are to differ by layer, and the backbone does not say which layer a weight is of",
+    fix: "give the backbone a layerOf, or remove the plugin that asks for layers, such as layer-decay",
+  })),
   optimizerShared: coded("OPTIMIZER_SHARED", (plugin: string, group: string, other: string) => ({
     message: `plugin "${plugin}" gives the optimizer group "${group}" the same optimizer as "${other}" has`,
     fix: "make an instance for each group: it has the state of its group's weights",
@@ -575,6 +591,10 @@ export const errors = {
   evalInvalid: coded("EVAL_INVALID", (protocol: string, problem: string, fix: string) => ({
     message: `${protocol}: ${problem}`,
     fix,
+  })),
+  splitLabels: coded("SPLIT_LABELS", (dataset: string) => ({
+    message: `data.split is "train", and the images of ${dataset} have no labels to be split by`,
+    fix: "put the images of each class into a folder of its own, or leave data.split out",
   })),
   evalUnlabelled: coded("EVAL_UNLABELLED", (protocols: readonly string[], dataset: string) => ({
     message: `${protocols.join(", ")}: the images of ${dataset} have no classes`,

@@ -21,9 +21,9 @@ interface EmbedCommandOptions {
 
 export function embedCommand(context: CliContext): Command {
   return withImageOptions(withNetworkOptions(new Command("embed")))
-    .description("write the features of every image of a folder, as they come")
+    .description("write the features of every image, as they come")
     .argument("<network>", "a run, or weights: a file, or the folder of a model")
-    .argument("<images>", "a folder of images")
+    .argument("<images>", "a folder of images, tar shards or parquet")
     .requiredOption("--out <file>", "a file that ends in .parquet, .npy or .safetensors")
     .addOption(
       new Option(
@@ -46,7 +46,7 @@ async function runEmbed(
 ): Promise<void> {
   const { terminal } = context;
   const { networkSource } = await import("../../core/run/network-source.ts");
-  const { openImageFolder } = await import("../../core/data/image-folder.ts");
+  const { openImages } = await import("../../core/data/open-images.ts");
   const { embedImages } = await import("../../core/run/embed.ts");
   const { resolvePlugins } = await import("../../registry/resolve.ts");
   const logger = {
@@ -55,7 +55,7 @@ async function runEmbed(
   };
   const source = await networkSource(named, { set, network, checkpoint, logger, resolvePlugins });
   logger.info("listing the images");
-  const dataset = await openImageFolder(images, { limit });
+  const dataset = await openImages(images, { limit });
   const stopping = "stopping: nothing is kept; press again to stop at once";
   const summary = await interruptible(context, stopping, async ({ signal }) => {
     await ensureLibraryFor(source.config, terminal, signal);

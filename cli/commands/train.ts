@@ -85,8 +85,7 @@ export async function runTrain(
   const begun = auto && out !== undefined ? RunFolder.at(out) : run;
   const { config, plugins, baseDir } = await loadRun(file, options, begun);
 
-  const stopping = "stopping: the step is finished and saved; press again to stop at once";
-  const summary = await interruptible(context, stopping, async ({ signal }) => {
+  const summary = await interruptible(context, STOPPING, async ({ signal }) => {
     await ensureLibraryFor(config, terminal, signal);
     const { runTraining } = await import("../../core/run/run.ts");
     return runTraining(config, plugins, {
@@ -104,8 +103,11 @@ export async function runTrain(
   if (summary) for (const line of endLines(summary, run)) terminal.line(line);
 }
 
+/** Told at the first Ctrl-C. */
+export const STOPPING = "stopping: the step is finished and saved; press again to stop at once";
+
 /** What is told when a run has ended. */
-function endLines({ status, step, folder, report }: RunSummary, run: RunFolder | undefined): string[] {
+export function endLines({ status, step, folder, report }: RunSummary, run: RunFolder | undefined): string[] {
   const steps = `${step.toLocaleString("en-US")} ${step === 1 ? "step" : "steps"}`;
   if (report === undefined && status === "finished")
     return [`${theme.good("✔")} the dry run went through; nothing was kept`];

@@ -41,6 +41,12 @@ const data = z
         "of the images, from the config's folder: the folder of an image-folder; a folder of shards, a pattern such as train-{000..009}.tar, or a list",
       ),
     limit: count.optional().describe("use at most this many images, evenly spaced"),
+    split: z
+      .enum(["all", "train"])
+      .default("all")
+      .describe(
+        "what is trained on: all images, or those that evaluations learn from and do not test on (evaluation.test, evaluation.testShare)",
+      ),
     channels: z
       .union([z.literal(1), z.literal(3)])
       .default(3)

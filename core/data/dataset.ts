@@ -87,6 +87,30 @@ export function checkLimit(limit: number | undefined, least = 1): void {
     throw errors.datasetLimit(limit, least);
 }
 
+/** Some items of a dataset, in the order of `indices`, as a dataset of their own. */
+export function subset(dataset: Dataset, name: string, indices: readonly number[]): Dataset {
+  const item = (index: number): DatasetItem => {
+    if (!(index in indices)) throw errors.datasetIndex(name, index, indices.length);
+    return dataset.item(indices[index]!);
+  };
+  return {
+    name,
+    size: indices.length,
+    fingerprint: fingerprintOf(
+      indices.map((_, i) => item(i).id),
+      (i) => item(i).label,
+    ),
+    classNames: dataset.classNames,
+    item,
+  };
+}
+
+function fingerprintOf(ids: readonly string[], labelOf: (index: number) => number | undefined): string {
+  const hash = createHash("sha256");
+  ids.forEach((id, index) => hash.update(`${id}\0${labelOf(index) ?? ""}\n`));
+  return hash.digest("hex").slice(0, 12);
+}
+
 /** `limit` of the values, evenly spaced, so that a sorted list keeps its mix of classes. */
 export function evenlySpaced<T>(values: readonly T[], limit: number): T[] {
   if (limit >= values.length) return [...values];

@@ -14,7 +14,6 @@ export class UnreadableImages {
   private readonly most: number;
   private readonly logger: Logger;
   private readonly told = new Set<number>();
-  private epoch = -1;
   private samples = 0;
   private unreadable = 0;
 
@@ -30,8 +29,7 @@ export class UnreadableImages {
    *
    * @throws IMAGES_UNREADABLE where they are 100 and more than the share of the epoch's samples so far
    */
-  add({ epoch, indices, replaced }: ViewBatch): void {
-    if (epoch !== this.epoch) this.begin(epoch);
+  add({ indices, replaced }: ViewBatch): void {
     this.samples += indices.length;
     this.unreadable += replaced.length;
     for (const { index, by, reason } of replaced) this.tell(index, by, reason);
@@ -42,12 +40,12 @@ export class UnreadableImages {
     }
   }
 
-  private begin(epoch: number): void {
+  /** Tells how many they were, and counts anew. `epoch` is its number, from 1. */
+  endEpoch(epoch: number): void {
     if (this.unreadable > 0) {
       const share = `${this.unreadable} of ${this.samples} samples`;
-      this.logger.warn(`epoch ${this.epoch + 1}: ${share} could not be read, and others stood in for them`);
+      this.logger.warn(`epoch ${epoch}: ${share} could not be read, and others stood in for them`);
     }
-    this.epoch = epoch;
     this.samples = this.unreadable = 0;
   }
 

@@ -38,6 +38,8 @@ export interface ProtocolCard {
   readonly clusters?: number;
   /** Starts of k-means, the best of which counts. */
   readonly restarts?: number;
+  /** Of a network that was trained for the task: what else it was trained with, by the names of the config. */
+  readonly training?: Readonly<Record<string, string | number | boolean>>;
   readonly seed: number;
   /** What is searched, or fitted to: "Google emoji, 1,911". */
   readonly bank: string;
@@ -48,7 +50,7 @@ export interface ProtocolCard {
 }
 
 /** What is compared with. */
-export type BaselineName = "raw pixels" | "untrained backbone";
+export type BaselineName = "raw pixels" | "untrained backbone" | "most frequent class";
 
 /** The same figure, by the same protocol, without training. */
 export interface Baseline {
@@ -119,6 +121,7 @@ function settings(card: ProtocolCard): string[] {
     [card.episodes, `${card.episodes?.toLocaleString("en-US")} episodes`],
     [card.draws, `mean of ${card.draws} draws`],
     [card.restarts, `best of ${card.restarts} starts`],
+    ...Object.entries(card.training ?? {}).map(([name, value]) => [value, `${name} ${value}`] as const),
   ];
   const told = list.flatMap(([value, words]) => (value === undefined ? [] : [words]));
   // What belongs together stays on a line.

@@ -39,7 +39,7 @@ const SHARES: Record<string, string> = {
   "few-shot": "Few-shot accuracy",
   "low-shot": "Low-shot accuracy",
   cluster: "Clusters against classes",
-  finetune: "Fine-tuning accuracy",
+  classification: "Classification accuracy",
 };
 
 /** Schedules: several plugins may have one of the same name, drawn in one chart. */

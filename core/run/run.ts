@@ -2,6 +2,7 @@
 import type { ResolvedConfig } from "../config/schema.ts";
 import type { ResolvedPlugin } from "../trainer/assemble.ts";
 import { errors } from "../errors.ts";
+import type { NetworkRole } from "../weights/networks.ts";
 import { train, type TrainObserver, type TrainSummary } from "../trainer/train.ts";
 import { RunFolder } from "./folder.ts";
 import { lockRun } from "./lock.ts";
@@ -18,6 +19,8 @@ export interface RunOptions {
   readonly force?: boolean;
   /** Weights to begin with: a safetensors or PyTorch file, a folder with one, a run, or a checkpoint of one. */
   readonly init?: string;
+  /** Whose weights of those start every network (default: each network's own, as far as they are there). */
+  readonly initNetwork?: NetworkRole;
   /** One step, one evaluation and one checkpoint; the folder is removed again unless `out` names it. */
   readonly dryRun?: boolean;
   /** Finishes the step, saves and returns. */
@@ -44,7 +47,17 @@ export async function runTraining(
   plugins: readonly ResolvedPlugin[],
   options: RunOptions,
 ): Promise<RunSummary> {
-  const { baseDir, out, dryRun = false, force, init, signal, observer = {}, command = "train()" } = options;
+  const {
+    baseDir,
+    out,
+    dryRun = false,
+    force,
+    init,
+    initNetwork,
+    signal,
+    observer = {},
+    command = "train()",
+  } = options;
   const title = config.name ?? methodName(plugins);
   const resume = options.resume === "auto" ? runIn(out) : options.resume;
   if (resume && options.resume !== "auto" && init !== undefined)
@@ -72,6 +85,7 @@ export async function runTraining(
       resume: options.resume === "auto" ? "auto" : resume !== undefined,
       force,
       init,
+      initNetwork,
       dryRun,
       signal,
       observer: inTurn(recorder, observer),

@@ -3,18 +3,20 @@ import { resolve } from "node:path";
 import type { ResolvedConfig } from "../config/schema.ts";
 import type { Container } from "../container.ts";
 import type { RunInfo } from "../contexts.ts";
-import type { Dataset } from "../data/dataset.ts";
+import { subset, type Dataset } from "../data/dataset.ts";
 import { openEmoji } from "../data/emoji.ts";
 import { isImageSet } from "../data/kind-of-images.ts";
 import { openImages } from "../data/open-images.ts";
+import { labelledSplit, type LabelledSplit } from "../data/split.ts";
 import { ViewPipeline, type ViewBatch } from "../data/pipeline.ts";
+import { errors } from "../errors.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Hooks } from "../hooks.ts";
 import type { Logger } from "../logger.ts";
 import { BACKBONE, CENTERING, DATASET, OPTIMIZER, RUN } from "../tokens.ts";
 import type { ResolvedPlugin } from "./apply-plugin.ts";
 import { MovingCenter } from "./centering.ts";
-import { compose, openEngine } from "./compose.ts";
+import { compose, openEngine, runInfo } from "./compose.ts";
 import { Training } from "./training.ts";
 
 export type { ResolvedPlugin };
@@ -23,7 +25,13 @@ export interface Assembly {
   readonly config: ResolvedConfig;
   readonly container: Container;
   readonly hooks: Hooks;
+  /** All images: those of evaluations. */
   readonly dataset: Dataset;
+  /** The images that are trained on. */
+  readonly trained: Dataset;
+  /** Where not all images are trained on. */
+  readonly split: LabelledSplit | undefined;
+  readonly plugins: readonly ResolvedPlugin[];
   readonly run: RunInfo;
   readonly training: Training;
   readonly engine: Engine;
@@ -55,6 +63,9 @@ export async function assemble(
   const opened = given.dataset ?? (await openDataset(config, baseDir));
   const { container, hooks, views } = compose(config, plugins, { dataset: opened, checkpoints, logger });
   const dataset = container.get(DATASET);
+  const split = data.split === "train" ? await splitOf(config, dataset) : undefined;
+  const trained = split ? subset(dataset, split.train.name, split.train.indices) : dataset;
+  if (split) container.bind(RUN, () => runInfo(config, trained));
   const run = container.get(RUN);
   const backbone = container.get(BACKBONE);
   status?.("opening TensorFlow");
@@ -94,13 +105,16 @@ export async function assemble(
     container,
     hooks,
     dataset,
+    trained,
+    split,
+    plugins,
     run,
     training,
     engine,
     accumulation,
     pipeline: () =>
       new ViewPipeline({
-        dataset,
+        dataset: trained,
         views,
         batchSize: train.microBatch,
         batchesPerEpoch: run.stepsPerEpoch * accumulation,
@@ -136,4 +150,11 @@ export async function openDataset(
   if (!isImageSet(data.dataset)) return undefined;
   const paths = [data.path!].flat().map((path) => resolve(baseDir, path));
   return openImages(paths, { dataset: data.dataset, limit: data.limit });
+}
+
+/** Throws SPLIT_LABELS, and what splitting throws. */
+async function splitOf({ seed, evaluation }: ResolvedConfig, dataset: Dataset): Promise<LabelledSplit> {
+  const split = await labelledSplit(dataset, { seed, ...evaluation, limit: undefined });
+  if (!split) throw errors.splitLabels(dataset.name);
+  return split;
 }

@@ -80,7 +80,8 @@ export async function openEngine({ train }: ResolvedConfig, container: Container
   return engine;
 }
 
-function runInfo({ seed, train, data }: ResolvedConfig, dataset: Dataset): RunInfo {
+/** The run's numbers, of the images that are trained on. */
+export function runInfo({ seed, train, data }: ResolvedConfig, dataset: Dataset): RunInfo {
   const stepsPerEpoch = Math.floor(dataset.size / train.batchSize);
   return {
     seed,

@@ -9,6 +9,7 @@ import { RawPixels } from "../eval/raw-pixels.ts";
 import type { Task } from "../eval/task.ts";
 import { LOGGER } from "../tokens.ts";
 import type { Assembly } from "./assemble.ts";
+import { classificationEvaluator } from "./classification.ts";
 import { emojiDense, folderDense } from "./dense.ts";
 import type { EvaluationSubject } from "./evaluation-subject.ts";
 import { FeatureExtractor, trainedNetwork } from "./features.ts";
@@ -21,6 +22,8 @@ const DEFAULT_LIMIT = 2000;
 export interface RunEvaluator {
   /** Figures of the initial weights, by log name. */
   untrained: Readonly<Record<string, number>>;
+  /** Where training started, unless from the seed. */
+  initialWeights?: string | undefined;
   /** Remembers the present figures as those of the untrained backbone. */
   measureUntrained(): Promise<void>;
   evaluate(): Promise<Evaluation>;
@@ -33,11 +36,14 @@ export interface EvaluatorOptions {
   readonly progress?: Progress;
 }
 
-/** Of a run's network, at the size of its first views. */
-export function makeEvaluator(
-  { training, config, dataset, container }: Assembly,
-  options?: EvaluatorOptions,
-): Promise<RunEvaluator> {
+/**
+ * Of a run's network, at the size of its first views. A run with a classifier is evaluated by that, unless protocols are
+ * asked for.
+ */
+export function makeEvaluator(assembly: Assembly, options?: EvaluatorOptions): Promise<RunEvaluator> {
+  const { training, config, dataset, container } = assembly;
+  const { classifierDeclared } = training.declarations;
+  if (classifierDeclared && !options?.protocols) return classificationEvaluator(assembly, classifierDeclared);
   const { size } = training.declarations.views[0]!;
   const logger = container.get(LOGGER);
   return evaluatorOf({ network: trainedNetwork(training), size, config, dataset, logger }, options);

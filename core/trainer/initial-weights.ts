@@ -2,7 +2,7 @@
 import { errors } from "../errors.ts";
 import { inferBackbone, publishedHeads, settingsOf } from "../weights/infer-backbone.ts";
 import { listed, matchWeights, shapesText, type WeightsMatch } from "../weights/match.ts";
-import type { StoredNetwork, StoredRole } from "../weights/networks.ts";
+import type { NetworkRole, StoredNetwork, StoredRole } from "../weights/networks.ts";
 import type { SkippedTensor } from "../weights/stored-tensor.ts";
 import { networkFor, openWeights, type Weights } from "../weights/open.ts";
 import { STUDENT, TEACHER } from "./declarations.ts";
@@ -38,9 +38,14 @@ export interface InitialWeights {
 /**
  * Opens weights for a run's networks and their heads. Optimizer state, centers and step counts are not taken.
  *
+ * @param from whose weights start every network (default: each network's own, as far as they are there)
  * @throws what `openWeights` throws; WEIGHTS_MISMATCH where no weight of the backbone fits
  */
-export async function openInitialWeights(named: string, training: Training): Promise<InitialWeights> {
+export async function openInitialWeights(
+  named: string,
+  training: Training,
+  from?: NetworkRole,
+): Promise<InitialWeights> {
   const weights = await openWeights(named);
   const { engine, state, declarations } = training;
   const matched = [...declarations.networks.values()].map((network) => {
@@ -50,7 +55,7 @@ export async function openInitialWeights(named: string, training: Training): Pro
         .filter(({ name }) => name.startsWith(prefix))
         .map((variable) => [variable.name.slice(prefix.length), variable]),
     );
-    const stored = networkFor(weights, roleOf(network));
+    const stored = networkFor(weights, from ?? roleOf(network));
     const wanted = Array.from(variables, ([name, { shape }]) => ({ name, shape }));
     return { network, variables, stored, ...matchWeights(wanted, stored) };
   });
@@ -73,6 +78,12 @@ export async function openInitialWeights(named: string, training: Training): Pro
         for await (const [name, value] of values()) await engine.load([[variables.get(name)!, value]]);
     },
   };
+}
+
+/** "teacher of my-run after 1200 steps" */
+export function originText({ label, networks }: WeightsOrigin): string {
+  const roles = [...new Set(networks.map(({ from }) => from))];
+  return `${roles.join(" and ")} of ${label}`;
 }
 
 /** A network that follows the teacher starts as the teacher. */

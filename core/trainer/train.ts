@@ -5,6 +5,7 @@ import type { ViewBatch, ViewPipeline } from "../data/pipeline.ts";
 import { UnreadableImages } from "../data/unreadable-images.ts";
 import type { EvalResult } from "../eval/card.ts";
 import type { Evaluation } from "../eval/evaluator.ts";
+import type { Variable } from "../engine/engine.ts";
 import { errors, RelataError } from "../errors.ts";
 import { TensorFlowError } from "../engine/c-api.ts";
 import type { Logger } from "../logger.ts";
@@ -15,7 +16,8 @@ import type { BestCheckpoint, Checkpoint } from "./checkpoint.ts";
 import { makeEvaluator, type RunEvaluator } from "./evaluate.ts";
 import { makeMonitor } from "./health-rules.ts";
 import type { HealthMonitor, HealthNotes } from "./health.ts";
-import { openInitialWeights, type WeightsOrigin } from "./initial-weights.ts";
+import { openInitialWeights, originText, type WeightsOrigin } from "./initial-weights.ts";
+import type { NetworkRole } from "../weights/networks.ts";
 import { sampleViews } from "./preview.ts";
 import { RelationPictures } from "./relation-pictures.ts";
 import { newestCheckpoint, resumedValues } from "./resume.ts";
@@ -81,6 +83,8 @@ export interface TrainOptions {
   readonly force?: boolean;
   /** Weights to begin with, where the run does not go on: a file, a folder of a model, a run, a checkpoint of one. */
   readonly init?: string;
+  /** Whose of those start every network (default: each network's own, as far as they are there). */
+  readonly initNetwork?: NetworkRole;
   /** One step, one evaluation, one checkpoint. */
   readonly dryRun?: boolean;
   /** Finishes the step, saves and returns. */
@@ -117,8 +121,8 @@ export async function train(
     status: (message) => observer.status?.(message),
   });
   try {
-    const { run, dataset } = assembly;
-    if (run.stepsPerEpoch === 0) throw errors.batchTooLarge(run.globalBatchSize, dataset.name, dataset.size);
+    const { run, trained } = assembly;
+    if (run.stepsPerEpoch === 0) throw errors.batchTooLarge(run.globalBatchSize, trained.name, trained.size);
     const pipeline = assembly.pipeline();
     try {
       return await new TrainRun(assembly, pipeline, plugins, options, logger).run();
@@ -154,7 +158,7 @@ class TrainRun {
   ) {
     this.assembly = assembly;
     this.relations = new RelationPictures(assembly, assembly.config.report.samples);
-    this.unreadable = new UnreadableImages(assembly.dataset, assembly.config.data.maxUnreadable, logger);
+    this.unreadable = new UnreadableImages(assembly.trained, assembly.config.data.maxUnreadable, logger);
     this.pipeline = pipeline;
     this.plugins = plugins;
     this.options = options;
@@ -203,7 +207,7 @@ class TrainRun {
   /** Sets the variables, from a checkpoint or the seed, and gives the step to go on with. */
   private async begin(): Promise<number> {
     const { training, config, container } = this.assembly;
-    const { resume, folder, force, init } = this.options;
+    const { resume, folder, force, init, initNetwork } = this.options;
     const orStart = resume === "auto";
     const { logger } = this;
     const checkpoint =
@@ -211,14 +215,16 @@ class TrainRun {
     if (checkpoint) {
       await training.initialize(resumedValues(checkpoint, this.assembly, this.plugins, { force, logger }));
       this.evaluator.untrained = checkpoint.notes["untrained"] as Record<string, number>;
+      this.evaluator.initialWeights = checkpoint.notes["initialWeights"] as string | undefined;
       this.savedStep = checkpoint.step;
     } else {
-      const weights = init === undefined ? undefined : await openInitialWeights(init, training);
+      const weights = init === undefined ? undefined : await openInitialWeights(init, training, initNetwork);
       await training.initialize();
       this.observer.status?.("evaluating the untrained backbone");
       await this.evaluator.measureUntrained();
       await weights?.load();
       this.origin = weights?.origin;
+      this.evaluator.initialWeights = weights && originText(weights.origin);
     }
     this.monitor = makeMonitor(
       config,
@@ -247,7 +253,7 @@ class TrainRun {
   }
 
   private announce(fromStep: number): void {
-    const { training, run, engine, dataset, config } = this.assembly;
+    const { training, run, engine, trained, config } = this.assembly;
     const { device, precision, kind, library } = engine.description;
     this.observer.start?.({
       folder: this.options.folder,
@@ -261,7 +267,7 @@ class TrainRun {
       library,
       parameters: training.state.parameterCount(),
       plugins: this.plugins.map(({ definition }) => definition.manifest.name),
-      images: dataset.size,
+      images: trained.size,
       ...(this.origin && { init: this.origin }),
     });
   }
@@ -340,6 +346,7 @@ class TrainRun {
     const { config, hooks, run } = this.assembly;
     const epoch = step / run.stepsPerEpoch;
     const { everyEpochs } = config.evaluation.knn;
+    this.unreadable.endEpoch(epoch);
     // First what must not be lost, then what can fail.
     if (last || epoch % config.checkpoint.everyEpochs === 0) await this.save(step);
     if (!last && everyEpochs > 0 && epoch % everyEpochs === 0) await this.evaluate(step);
@@ -369,14 +376,18 @@ class TrainRun {
 
   private async save(step: number): Promise<void> {
     if (step === this.savedStep) return;
-    const { training, container, engine, dataset, config } = this.assembly;
+    const { training, container, engine, trained, config } = this.assembly;
     const { variables } = training.state;
     const values = await engine.save(variables);
     const checkpoint: Checkpoint = {
       ...this.progressAt(step),
       settings: runSettings(config, this.plugins),
-      dataset: dataset.fingerprint,
-      notes: { untrained: this.evaluator.untrained, health: this.monitor?.notes },
+      dataset: trained.fingerprint,
+      notes: {
+        untrained: this.evaluator.untrained,
+        initialWeights: this.evaluator.initialWeights,
+        health: this.monitor?.notes,
+      },
       tensors: variables.map(({ name, shape }, i) => ({ name, shape, values: values[i]! })),
     };
     const path = await container.get(CHECKPOINTS).save(checkpoint);

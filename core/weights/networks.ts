@@ -9,7 +9,10 @@ import { officialName } from "./official-name.ts";
 import type { StoredTensor } from "./stored-tensor.ts";
 
 /** A network as it is told to people: a file that does not say has a "network". */
-export type StoredRole = "student" | "teacher" | "network";
+export type StoredRole = NetworkRole | "network";
+
+/** What a run has of every method. */
+export type NetworkRole = "student" | "teacher";
 
 /** One network of a file. */
 export class StoredNetwork {

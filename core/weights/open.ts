@@ -4,7 +4,7 @@ import { basename, dirname, join } from "node:path";
 import { errors } from "../errors.ts";
 import { aboutWeights, type AboutWeights } from "./about.ts";
 import { findWeights, folderAbout, labelOf } from "./find.ts";
-import { networksOf, type StoredNetwork } from "./networks.ts";
+import { networksOf, type NetworkRole, type StoredNetwork } from "./networks.ts";
 import { openPyTorch } from "./pytorch.ts";
 import { openSafetensors } from "./safetensors.ts";
 import { readBytes, readingWeights, type SkippedTensor, type StoredTensors } from "./stored-tensor.ts";
@@ -40,7 +40,7 @@ export async function openWeights(named: string): Promise<Weights> {
 }
 
 /** The network of that role; of a file that does not have it, the one that stands for it. */
-export function networkFor({ networks }: Weights, role: "student" | "teacher"): StoredNetwork {
+export function networkFor({ networks }: Weights, role: NetworkRole): StoredNetwork {
   return networks.find((network) => network.role === role) ?? networks[0]!;
 }
 

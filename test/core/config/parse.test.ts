@@ -50,6 +50,7 @@ describe("config schema", () => {
         prefetch: 2,
         readTimeout: 60,
         maxUnreadable: 0.1,
+        split: "all",
       });
       const { train, teacher, seed } = parseConfig(config(), base);
       assert.deepEqual(train, {

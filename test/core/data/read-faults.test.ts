@@ -114,8 +114,8 @@ describe("UnreadableImages", () => {
     dataset = await pictureDataset(join(folder(), "few"), 40);
   });
 
-  const batch = (epoch: number, size: number, ...unreadable: number[]): ViewBatch => ({
-    epoch,
+  const batch = (size: number, ...unreadable: number[]): ViewBatch => ({
+    epoch: 0,
     step: 0,
     indices: new Int32Array(size),
     pixels: new Map(),
@@ -133,32 +133,35 @@ describe("UnreadableImages", () => {
 
   it("are told once each, up to 20, and counted by epoch", () => {
     const { images, warnings } = counted(1);
-    images.add(batch(0, 8, 5, 6));
-    images.add(batch(0, 8, 5));
+    images.add(batch(8, 5, 6));
+    images.add(batch(8, 5));
     assert.deepEqual(warnings, [
       "5.png cannot be read (reason 5); image 0 stands in for it",
       "6.png cannot be read (reason 6); image 0 stands in for it",
     ]);
-    images.add(batch(1, 40, ...many(40)));
+    images.endEpoch(1);
+    images.add(batch(40, ...many(40)));
     assert.equal(warnings[2], "epoch 1: 3 of 16 samples could not be read, and others stood in for them");
     assert.equal(warnings.length, 2 + 1 + 18 + 1, "20 images, the epoch, and that no more are told");
-    images.add(batch(2, 8));
-    images.add(batch(3, 8));
+    images.endEpoch(2);
+    images.add(batch(8));
+    images.endEpoch(3);
     assert.equal(warnings.length, 2 + 1 + 18 + 1 + 1, "an epoch without any is not told");
   });
 
   it("end the run where they are 100 and more than the share", () => {
     const { images } = counted(0.1);
-    images.add(batch(0, 99, ...many(99)));
-    assert.throws(() => images.add(batch(0, 8, 7)), {
+    images.add(batch(99, ...many(99)));
+    assert.throws(() => images.add(batch(8, 7)), {
       code: "IMAGES_UNREADABLE",
       message: /100 of the last 107 samples of "pictures".*more than 10 %; the last: reason 7/,
     });
     const rare = counted(0.1).images;
-    rare.add(batch(0, 2000, ...many(199)));
-    rare.add(batch(0, 8));
+    rare.add(batch(2000, ...many(199)));
+    rare.add(batch(8));
     const later = counted(0.1).images;
-    later.add(batch(0, 99, ...many(99)));
-    later.add(batch(1, 8, 1, 2));
+    later.add(batch(99, ...many(99)));
+    later.endEpoch(1);
+    later.add(batch(8, 1, 2));
   });
 });

@@ -1,12 +1,14 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { cp, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
 import { loadCentered } from "../../../core/data/evaluation.ts";
 import { openImageFolder } from "../../../core/data/image-folder.ts";
 import type { EmbedProgress } from "../../../core/run/embed.ts";
-import { embed, exportRun, type EmbedFolderOptions } from "../../../index.ts";
+import { embed, exportRun, type EmbedNetworkOptions } from "../../../index.ts";
 import { ConvNext } from "../../../plugins/convnext/convnext.ts";
+import { tarOf } from "../data/shard-files.ts";
 import { readBack } from "../embeddings/read-back.ts";
 import { useCpuBackend } from "../math/numeric.ts";
 import { IMAGES, pictureFolder } from "../trainer/runs.ts";
@@ -26,7 +28,7 @@ describe("embed", () => {
   const at = (name: string) => join(base(), name);
 
   /** Of the run, or what is named, on all pictures. */
-  async function embedded(named: string, out: string, options: Partial<EmbedFolderOptions> = {}) {
+  async function embedded(named: string, out: string, options: Partial<EmbedNetworkOptions> = {}) {
     const summary = await embed(named, images(), { out: at(out), batchSize: 4, set: ON_CPU, ...options });
     return { summary, ...(await readBack(at(out))) };
   }
@@ -137,6 +139,21 @@ describe("embed", () => {
     );
   });
 
+  it("reads tar shards as it reads a folder", async () => {
+    const run = await tinyCheckpoint(base());
+    const own = await embedded(run.path, "folder.npy");
+    const files = own.paths.map((path) => ({
+      name: path.replace("/", "-"),
+      data: readFileSync(join(images(), path)),
+    }));
+    await writeFile(at("shard.tar"), tarOf(files));
+    const { count } = await embed(run.path, at("shard.tar"), { out: at("shard.npy"), set: ON_CPU });
+    const shard = await readBack(at("shard.npy"));
+    assert.equal(count, IMAGES);
+    assertNear(shard.features, own.features);
+    assert.ok(shard.paths[5]!.includes("odd-1"), shard.paths[5]);
+  });
+
   it("leaves out and tells what cannot be read", async () => {
     const run = await tinyCheckpoint(base());
     await cp(images(), at("some"), { recursive: true });
@@ -186,7 +203,7 @@ describe("embed", () => {
 
   it("refuses, before it begins, what cannot be", async () => {
     const run = await tinyCheckpoint(base());
-    const refuses = (changes: Partial<EmbedFolderOptions>, code: string, ...words: string[]) =>
+    const refuses = (changes: Partial<EmbedNetworkOptions>, code: string, ...words: string[]) =>
       assert.rejects(embedded(run.path, "x.npy", changes), coded(code, ...words));
     await refuses({ size: 30 }, "USAGE", "30");
     await refuses({ out: at("x.csv") }, "OUTPUT_FORMAT", "x.csv");
