@@ -20,7 +20,7 @@ export async function evalWeights(
   const { applyOverrides } = await import("../core/config/overrides.ts");
   const { parseWeightsConfig } = await import("../core/config/weights-config.ts");
   const { terminal } = context;
-  const written = applyOverrides(withData({}, options), options.set ?? []) as { data?: object };
+  const written = applyOverrides(await withData({}, options), options.set ?? []) as { data?: object };
   if (written.data === undefined)
     throw errors.usage(
       "there are no images to evaluate on",

@@ -47,7 +47,13 @@ describe("makeEvaluator", () => {
       ["leave-one-out k-NN", "images, 4", "images, 4"],
       ["view retrieval", "one view of each of images, 4", "images, 4"],
     ]);
-    assert.deepEqual(Object.keys(both.scalars), ["knn/top1", "views/top1", "views/recall5", "views/mrr"]);
+    assert.deepEqual(Object.keys(both.scalars), [
+      "knn/top1",
+      "views/top1",
+      "views/recall5",
+      "views/mrr",
+      "rankMe",
+    ]);
     assert.equal(both.found.length, 1);
     assert.deepEqual(
       tasksOf(await evaluate({ data: { path: "images/odd" }, evaluation: { viewRetrieval: false } })),
