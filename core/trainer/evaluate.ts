@@ -34,6 +34,8 @@ export interface EvaluatorOptions {
   readonly protocols?: readonly Protocol[];
   /** Hears of what takes long. */
   readonly progress?: Progress;
+  /** Evaluating ends with its reason. */
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -56,10 +58,10 @@ export function makeEvaluator(assembly: Assembly, options?: EvaluatorOptions): P
  */
 export async function evaluatorOf(
   subject: EvaluationSubject,
-  { protocols = subject.config.evaluation.protocols, progress }: EvaluatorOptions = {},
+  { protocols = subject.config.evaluation.protocols, progress, signal }: EvaluatorOptions = {},
 ): Promise<RunEvaluator> {
   const { network, size, dataset } = subject;
-  const extractor = new FeatureExtractor(network, { size });
+  const extractor = new FeatureExtractor(network, { size, signal });
   const crop = isEmoji(dataset) ? `whole image at ${size} px` : `centre at ${size} px`;
   const labelled = await labelledTasks(subject, protocols, crop);
   const tasks = protocols.includes("knn")

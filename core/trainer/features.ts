@@ -37,19 +37,30 @@ export function trainedNetwork({ declarations, state, engine, normalisation }: T
   return { name: network.name, backbone, engine, channels: run.channels, normalisation, variable };
 }
 
+export interface FeatureExtractorOptions {
+  /** Side of the images in pixels. */
+  readonly size: number;
+  /** Default 64. */
+  readonly batchSize?: number;
+  /** Ends the work with its reason, after the batch at hand. */
+  readonly signal?: AbortSignal;
+}
+
 export class FeatureExtractor implements Extractor {
   readonly pooling: string;
   readonly size: number;
   readonly network: FeatureNetwork;
   private readonly batchSize: number;
+  private readonly signal: AbortSignal | undefined;
   private readonly programs = new Map<string, Promise<Program>>();
 
   /** Of square images of `size` pixels. */
-  constructor(network: FeatureNetwork, { size, batchSize = 64 }: { size: number; batchSize?: number }) {
+  constructor(network: FeatureNetwork, { size, batchSize = 64, signal }: FeatureExtractorOptions) {
     this.pooling = `${network.backbone.hasClsToken ? "cls token" : "mean patch token"} after the final norm`;
     this.network = network;
     this.size = size;
     this.batchSize = batchSize;
+    this.signal = signal;
   }
 
   /** The class token; the mean of the patch tokens where there is none. */
@@ -122,6 +133,7 @@ export class FeatureExtractor implements Extractor {
     const imageBytes = this.size ** 2 * this.network.channels;
     const batch = new Uint8Array(this.batchSize * imageBytes);
     for (let first = 0; first < images; first += this.batchSize) {
+      this.signal?.throwIfAborted();
       const count = Math.min(this.batchSize, images - first);
       batch.fill(0).set(pixels.subarray(first * imageBytes, (first + count) * imageBytes));
       const outputs: Record<string, HostArray> = await program.run({ [PIXELS]: batch });

@@ -1,15 +1,10 @@
 /** The trainer: epochs, accumulation, checkpoints, evaluation, and an orderly end whatever happens. */
 import type { ResolvedConfig } from "../config/schema.ts";
 import type { EpochContext, Progress, StepResult } from "../contexts.ts";
-import type { ViewBatch, ViewPipeline } from "../data/pipeline.ts";
-import { UnreadableImages } from "../data/unreadable-images.ts";
+import type { ViewPipeline } from "../data/pipeline.ts";
 import type { EvalResult } from "../eval/card.ts";
-import type { Evaluation } from "../eval/evaluator.ts";
-import type { Variable } from "../engine/engine.ts";
-import { errors, RelataError } from "../errors.ts";
-import { TensorFlowError } from "../engine/c-api.ts";
+import { errors } from "../errors.ts";
 import type { Logger } from "../logger.ts";
-import type { RelationSample, ViewSample } from "../report/report-data.ts";
 import { CHECKPOINTS } from "../tokens.ts";
 import { assemble, type Assembly, type ResolvedPlugin } from "./assemble.ts";
 import type { BestCheckpoint, Checkpoint } from "./checkpoint.ts";
@@ -23,55 +18,11 @@ import { RelationPictures } from "./relation-pictures.ts";
 import { newestCheckpoint, resumedValues } from "./resume.ts";
 import { runSettings } from "./run-settings.ts";
 import { StepClock } from "./step-clock.ts";
-import { replayFolder, writeReplay } from "./replay-file.ts";
-import { stepKind, stepOutputs } from "./step.ts";
+import type { TrainObserver } from "./train-observer.ts";
 import type { StepOutcome } from "./training.ts";
+import { codeOf, isBetweenUpdates, Updates } from "./updates.ts";
 
-/** What is known when the first step is about to run. */
-export interface TrainingStart {
-  readonly folder: string;
-  readonly totalSteps: number;
-  readonly stepsPerEpoch: number;
-  readonly fromStep: number;
-  readonly epochs: number;
-  readonly device: string;
-  readonly precision: string;
-  readonly engine: string;
-  /** Version of libtensorflow or of the tfjs backend. */
-  readonly library: string;
-  /** Trained weights. */
-  readonly parameters: number;
-  readonly plugins: readonly string[];
-  readonly images: number;
-  /** What the run begins with; absent where that is random, and where a run goes on. */
-  readonly init?: WeightsOrigin;
-}
-
-export interface StepReport extends StepResult {
-  readonly totalSteps: number;
-  readonly etaSeconds: number;
-  /** Resident memory of the process. */
-  readonly memoryBytes: number;
-  /** Part of the time since the last report that the step waited for images, 0..1. */
-  readonly waitShare: number;
-  /** Part of it that went neither to waiting nor to the step: schedules, hooks, observers, checkpoints, evaluations. */
-  readonly hostShare: number;
-}
-
-/** Who watches a run: the CLI's progress, the run folder's recorder. */
-export interface TrainObserver {
-  start?(info: TrainingStart): void;
-  status?(message: string): void;
-  step?(report: StepReport): void;
-  /** `progress` says after which step. */
-  evaluation?(evaluation: Evaluation, progress: Progress): void;
-  /** A few samples and their views, for the report. */
-  views?(samples: readonly ViewSample[]): void;
-  /** How points of a few samples relate to the rest of their views, at an evaluation. */
-  relations?(samples: readonly RelationSample[]): void;
-  checkpoint?(path: string, step: number): void;
-  warning?(message: string): void;
-}
+export type { StepReport, TrainingStart, TrainObserver } from "./train-observer.ts";
 
 export interface TrainOptions {
   readonly baseDir: string;
@@ -142,11 +93,13 @@ class TrainRun {
   private readonly observer: TrainObserver;
   private readonly logger: Logger;
   private readonly relations: RelationPictures;
-  private readonly unreadable: UnreadableImages;
   private evaluator!: RunEvaluator;
+  private updates!: Updates;
   private monitor: HealthMonitor | undefined;
   private evaluations: readonly EvalResult[] = [];
   private savedStep = -1;
+  /** The step at which the last epoch's end was gone through. */
+  private endedStep = 0;
   private origin: WeightsOrigin | undefined;
 
   constructor(
@@ -158,7 +111,6 @@ class TrainRun {
   ) {
     this.assembly = assembly;
     this.relations = new RelationPictures(assembly, assembly.config.report.samples);
-    this.unreadable = new UnreadableImages(assembly.trained, assembly.config.data.maxUnreadable, logger);
     this.pipeline = pipeline;
     this.plugins = plugins;
     this.options = options;
@@ -168,39 +120,42 @@ class TrainRun {
 
   async run(): Promise<TrainSummary> {
     const { config, training, run } = this.assembly;
-    const { dryRun, folder } = this.options;
-    this.evaluator = await makeEvaluator(this.assembly);
+    const { dryRun, folder, signal } = this.options;
+    this.evaluator = await makeEvaluator(this.assembly, { signal });
     const firstStep = await this.begin();
     let step = firstStep;
     const lastStep = dryRun ? step + 1 : Math.min(run.totalSteps, config.train.maxSteps ?? Infinity);
     this.announce(step);
     this.observer.views?.(await sampleViews(this.assembly, config.report.samples));
 
-    if (this.isDue(step, lastStep)) await this.endEpoch(step, false);
     const batches = this.pipeline.batches(step * this.assembly.accumulation);
     const clock = new StepClock(run.globalBatchSize, step, lastStep);
+    const kept = dryRun ? undefined : folder;
+    const { logger } = this;
+    this.updates = new Updates(this.assembly, batches, clock, { folder: kept, signal, logger });
     try {
-      while (step < lastStep && !this.options.signal?.aborted) {
+      // What was cut off after its checkpoint was saved.
+      if (step < lastStep && this.isEpochsEnd(step)) await this.endEpoch(step, false);
+      while (step < lastStep && !signal?.aborted) {
         const progress = this.progressAt(step);
-        const outcome = await this.update(batches, progress, clock);
+        const outcome = await this.updates.next(progress);
         if (!outcome) break;
         step++;
         this.report(progress, outcome, clock);
-        if (step === firstStep + 1 || step % run.stepsPerEpoch === 0) training.verify();
+        if (step === firstStep + 1 || this.isEpochsEnd(step)) training.verify();
         const { everySteps } = config.checkpoint;
         if (everySteps !== undefined && step % everySteps === 0) await this.save(step);
-        if (step % run.stepsPerEpoch === 0) await this.endEpoch(step, step === lastStep);
+        if (this.isEpochsEnd(step)) await this.endEpoch(step, step === lastStep);
       }
     } catch (error) {
       const worthSaving = step > firstStep || codeOf(error) === "NOT_FINITE"; // which is replayed from there
       if (worthSaving && isBetweenUpdates(error)) await this.save(step).catch(() => undefined);
       throw error;
     }
-    const interrupted = step < lastStep;
     await this.save(step);
-    if (!interrupted) await this.evaluate(step);
-    if (!interrupted) await this.assembly.hooks.done.promise(this.epochContext(step, true));
-    const status = interrupted ? "interrupted" : "finished";
+    const finished = step === lastStep && (await this.evaluate(step));
+    if (finished) await this.assembly.hooks.done.promise(this.epochContext(step, true));
+    const status = finished ? "finished" : "interrupted";
     return { folder, status, step, evaluations: this.evaluations };
   }
 
@@ -217,6 +172,7 @@ class TrainRun {
       this.evaluator.untrained = checkpoint.notes["untrained"] as Record<string, number>;
       this.evaluator.initialWeights = checkpoint.notes["initialWeights"] as string | undefined;
       this.savedStep = checkpoint.step;
+      this.endedStep = checkpoint.notes["endedStep"] as number;
     } else {
       const weights = init === undefined ? undefined : await openInitialWeights(init, training, initNetwork);
       await training.initialize();
@@ -238,9 +194,9 @@ class TrainRun {
     return checkpoint ? checkpoint.step : 0;
   }
 
-  /** Whether the end of an epoch may have been cut off after its checkpoint was saved. */
-  private isDue(step: number, lastStep: number): boolean {
-    return step > 0 && step < lastStep && step % this.assembly.run.stepsPerEpoch === 0;
+  /** Whether an epoch's end is there, and was not gone through. */
+  private isEpochsEnd(step: number): boolean {
+    return step > this.endedStep && step % this.assembly.run.stepsPerEpoch === 0;
   }
 
   /** Warns of what has become unhealthy, and gives the limits that signals were held to, for the log. */
@@ -272,58 +228,6 @@ class TrainRun {
     });
   }
 
-  /**
-   * One update: every micro-batch of it. Undefined when it was stopped before the last one, with nothing changed.
-   * Throws NOT_FINITE after saving the state before it.
-   */
-  private async update(
-    batches: AsyncGenerator<ViewBatch>,
-    progress: Progress,
-    clock: StepClock,
-  ): Promise<StepOutcome | undefined> {
-    const { training, accumulation } = this.assembly;
-    const outcomes: StepOutcome[] = [];
-    const undo = await training.beginUpdate();
-    try {
-      for (let micro = 1; ; micro++) {
-        const batch = await clock.waiting(async () => (await batches.next()).value as ViewBatch);
-        this.unreadable.add(batch);
-        const kind = stepKind(micro, accumulation);
-        const onCapture = () => this.observer.status?.("capturing the step");
-        const outcome = await clock.computing(() => training.step(kind, batch, progress, onCapture));
-        if (!outcome.finite) {
-          const kept = await this.saveBatch(micro, progress, outcome);
-          throw await training.notFinite(kind, progress, outcome, kept);
-        }
-        outcomes.push(outcome);
-        if (micro === accumulation) return meanOf(outcomes);
-        if (this.options.signal?.aborted) {
-          await undo();
-          return undefined;
-        }
-      }
-    } catch (error) {
-      if (isBetweenUpdates(error)) await undo();
-      throw error;
-    }
-  }
-
-  /** Keeps what the step was fed; what was wrong with it is worth telling where that cannot be kept. */
-  private async saveBatch(micro: number, progress: Progress, { scalars, feeds }: StepOutcome) {
-    const { training, accumulation, config } = this.assembly;
-    const { folder, dryRun } = this.options;
-    if (dryRun) return undefined;
-    try {
-      const state = await training.saveBetweenUpdates();
-      const { batchSize } = config.train;
-      const replay = { ...progress, micro, accumulation, batchSize, scalars, feeds, state };
-      return { file: await writeReplay(replayFolder(folder), replay), command: `relata replay ${folder}` };
-    } catch (error) {
-      this.logger.warn(`the batch of step ${progress.step} is not kept for replay: ${String(error)}`);
-      return undefined;
-    }
-  }
-
   private report(progress: Progress, outcome: StepOutcome, clock: StepClock): void {
     const timing = clock.tick();
     const schedules = Object.entries(this.assembly.training.schedulesAt(progress)).map(
@@ -347,24 +251,40 @@ class TrainRun {
     const { config, hooks, run } = this.assembly;
     const epoch = step / run.stepsPerEpoch;
     const { everyEpochs } = config.evaluation.knn;
-    this.unreadable.endEpoch(epoch);
+    this.updates.endEpoch(epoch);
     // First what must not be lost, then what can fail.
     if (last || epoch % config.checkpoint.everyEpochs === 0) await this.save(step);
-    if (!last && everyEpochs > 0 && epoch % everyEpochs === 0) await this.evaluate(step);
+    if (!last && everyEpochs > 0 && epoch % everyEpochs === 0 && !(await this.evaluate(step))) return;
     await hooks.afterEpoch.promise(this.epochContext(step, last));
+    this.endedStep = step;
   }
 
-  private async evaluate(step: number): Promise<void> {
+  /** False when it was stopped, which changes nothing. */
+  private async evaluate(step: number): Promise<boolean> {
     this.observer.status?.("evaluating");
     const { best } = this.assembly.config.checkpoint;
     if (best !== undefined) await this.save(step); // what is best has to be there
-    this.observer.relations?.(await this.relations.sample());
-    const evaluation = await this.evaluator.evaluate();
+    const evaluation = await this.unlessStopped(async () => {
+      this.observer.relations?.(await this.relations.sample());
+      return this.evaluator.evaluate();
+    });
+    if (!evaluation) return false;
     this.evaluations = evaluation.results;
     const progress = this.progressAt(step);
     const limits = this.judge(progress, evaluation.scalars);
     this.observer.evaluation?.({ ...evaluation, scalars: { ...evaluation.scalars, ...limits } }, progress);
     if (best !== undefined) await this.markBest({ step, figure: best, value: evaluation.scalars[best]! });
+    return true;
+  }
+
+  private async unlessStopped<T>(work: () => Promise<T>): Promise<T | undefined> {
+    const { signal } = this.options;
+    try {
+      return await work();
+    } catch (error) {
+      if (signal?.aborted && error === signal.reason) return undefined;
+      throw error;
+    }
   }
 
   private async markBest(candidate: BestCheckpoint): Promise<void> {
@@ -387,6 +307,7 @@ class TrainRun {
       notes: {
         untrained: this.evaluator.untrained,
         initialWeights: this.evaluator.initialWeights,
+        endedStep: this.endedStep,
         health: this.monitor?.notes,
       },
       tensors: variables.map(({ name, shape }, i) => ({ name, shape, values: values[i]! })),
@@ -411,25 +332,4 @@ class TrainRun {
         ),
     };
   }
-}
-
-/** An update's figures: means over its micro-batches, but the norm of the summed gradient. */
-function meanOf(outcomes: readonly StepOutcome[]): StepOutcome {
-  const last = outcomes.at(-1)!;
-  const scalars = Object.entries(last.scalars).map(([name, value]) => {
-    if (name === stepOutputs.gradientNorm) return [name, value] as const;
-    return [name, outcomes.reduce((sum, { scalars }) => sum + scalars[name]!, 0) / outcomes.length] as const;
-  });
-  return { ...last, scalars: Object.fromEntries(scalars) };
-}
-
-/** Whether the state is, or can be made, that of the last whole update: not what TensorFlow began, and not the saving itself. */
-function isBetweenUpdates(error: unknown): boolean {
-  return (
-    !(error instanceof TensorFlowError) && !["OP_FAILED", "CHECKPOINT_WRITE"].includes(codeOf(error) ?? "")
-  );
-}
-
-function codeOf(error: unknown): string | undefined {
-  return error instanceof RelataError ? error.code : undefined;
 }
