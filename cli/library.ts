@@ -1,5 +1,5 @@
 /** How the download of libtensorflow is told. */
-import type { ResolvedConfig } from "../core/config/schema.ts";
+import type { ComputeSettings } from "../core/trainer/frozen-network.ts";
 import type { InstallProgress } from "../core/engine/install.ts";
 import { bar, bytes } from "./progress.ts";
 import type { Terminal } from "./terminal.ts";
@@ -30,7 +30,7 @@ export function installProgress(terminal: Terminal): (progress: InstallProgress)
 
 /** Downloads libtensorflow where a run needs it and it is not there. */
 export async function ensureLibraryFor(
-  { train }: ResolvedConfig,
+  { train }: { readonly train: ComputeSettings },
   terminal: Terminal,
   signal: AbortSignal,
 ): Promise<void> {

@@ -8,7 +8,7 @@ import type { ResolvedPlugin } from "../registry/resolve.ts";
 /** Options of the commands that take a config. */
 export interface ConfigOptions {
   readonly preset?: string;
-  /** A folder of images instead of the config's. */
+  /** Images instead of the config's: a folder, tar shards or parquet files. */
   readonly data?: string;
   readonly limit?: number;
   /** key=value */
@@ -31,11 +31,21 @@ export async function loadRun(
   options: ConfigOptions,
   run?: RunFolder,
 ): Promise<LoadedRun> {
+  const { config, baseDir } = await readConfig(file, options, run);
+  return checkedRun(config, options, baseDir);
+}
+
+/** A config with what was typed to change it. Throws what overriding, parsing and resolving throw. */
+export async function checkedRun(
+  written: unknown,
+  options: ConfigOptions,
+  baseDir: string,
+): Promise<LoadedRun> {
   const { applyOverrides } = await import("../core/config/overrides.ts");
   const { parseConfig } = await import("../core/config/parse.ts");
   const { resolvePlugins } = await import("../registry/resolve.ts");
-  const { config: written, baseDir } = await readConfig(file, options, run);
-  const config = parseConfig(applyOverrides(withData(written, options), options.set ?? []), baseDir);
+  const withOptions = await withData(written, options);
+  const config = parseConfig(applyOverrides(withOptions, options.set ?? []), baseDir);
   return { config, plugins: await resolvePlugins(config.plugins, baseDir), baseDir };
 }
 
@@ -56,13 +66,19 @@ async function readConfig(file: string | undefined, { preset }: ConfigOptions, r
   throw errors.usage("there is no config", "name a config file, or a preset with --preset");
 }
 
-function withData(config: unknown, { data, limit }: ConfigOptions): unknown {
+/** The config with the images that the options name. */
+export async function withData(config: unknown, { data, limit }: ConfigOptions): Promise<unknown> {
   const { data: written } = (config ?? {}) as { data?: object };
   const changes = {
-    ...(data === undefined ? {} : { dataset: "image-folder", path: resolve(data) }),
+    ...(data === undefined ? {} : await imagesAt(resolve(data))),
     ...(limit === undefined ? {} : { limit }),
   };
   return Object.keys(changes).length === 0
     ? config
     : { ...(config as object), data: { ...written, ...changes } };
+}
+
+async function imagesAt(path: string): Promise<object> {
+  const { kindOfImages } = await import("../core/data/kind-of-images.ts");
+  return { dataset: await kindOfImages(path), path };
 }

@@ -2,7 +2,10 @@
 import { Command, CommanderError } from "commander";
 import { errors } from "../core/errors.ts";
 import { doctorCommand } from "./commands/doctor.ts";
+import { embedCommand } from "./commands/embed.ts";
 import { evalCommand } from "./commands/eval.ts";
+import { exportCommand } from "./commands/export.ts";
+import { finetuneCommand } from "./commands/finetune.ts";
 import { newPluginCommand } from "./commands/new-plugin.ts";
 import { previewCommand } from "./commands/preview.ts";
 import { profileCommand } from "./commands/profile.ts";
@@ -52,7 +55,10 @@ export function makeProgram(context: CliContext): Command {
     previewCommand,
     profileCommand,
     evalCommand,
+    exportCommand,
+    embedCommand,
     replayCommand,
+    finetuneCommand,
     runsCommand,
     newPluginCommand,
     schemaCommand,

@@ -1,4 +1,4 @@
-/** How a step is told: one line that changes on a terminal, a sentence now and then elsewhere. */
+/** How progress is told: one line that changes on a terminal, a sentence now and then elsewhere. */
 import { duration } from "../core/report/format.ts";
 import type { StepReport } from "../core/trainer/train.ts";
 import { theme, type Style } from "./theme.ts";
@@ -7,17 +7,18 @@ export interface StepView extends StepReport {
   readonly epochs: number;
 }
 
-interface Field {
+/** A part of a line. */
+export interface Field {
   readonly text: string;
   readonly style?: Style;
   /** 1 is left out last. */
   readonly priority: number;
 }
 
-const BAR_WIDTH = 20;
+export const BAR_WIDTH = 20;
 const GAP = "  ";
 /** From this share on, waiting for images is worth telling. */
-const WAITING = 0.1;
+export const WAITING = 0.1;
 
 /** One line of at most `width` columns: what matters less is left out where it is narrow. */
 export function liveLine(view: StepView, width: number): string {
@@ -36,6 +37,11 @@ export function liveLine(view: StepView, width: number): string {
     { text: bytes(view.memoryBytes), style: theme.quiet, priority: 9 },
     ...waiting.map((text) => ({ text, style: theme.warning, priority: 3 })),
   ];
+  return fitted(fields, width);
+}
+
+/** The fields that fit, side by side. */
+export function fitted(fields: readonly Field[], width: number): string {
   const kept = new Set<Field>();
   let used = -GAP.length;
   for (const field of fields.toSorted((a, b) => a.priority - b.priority)) {
@@ -103,16 +109,16 @@ function termsOf({ scalars }: StepView): string[] {
     : terms.map(([name, value]) => `${name.slice("loss/".length)} ${figure(value)}`);
 }
 
-function eta(seconds: number): string {
+export function eta(seconds: number): string {
   return `${duration(seconds)} left`;
 }
 
-function percent(share: number): string {
+export function percent(share: number): string {
   return `${Math.floor(share * 100)} %`;
 }
 
 /** Four digits, as wide while it changes. */
-function figure(value: number): string {
+export function figure(value: number): string {
   if (!Number.isFinite(value)) return "not finite";
   const size = Math.abs(value);
   if (size >= 1000) return String(Math.round(value));

@@ -1,5 +1,6 @@
 /** What a person sees of a run while it goes on. */
-import type { EvalResult } from "../core/eval/card.ts";
+import { describeCard, type EvalResult } from "../core/eval/card.ts";
+import type { Logger } from "../core/logger.ts";
 import type { Evaluation } from "../core/eval/evaluator.ts";
 import type { StepReport, TrainingStart, TrainObserver } from "../core/trainer/train.ts";
 import type { Progress } from "../core/contexts.ts";
@@ -7,11 +8,12 @@ import { deviceName } from "../core/run/provenance.ts";
 import { liveLine, plainLine, type StepView } from "./progress.ts";
 import type { Terminal } from "./terminal.ts";
 import { theme } from "./theme.ts";
+import { originLines } from "./weights-view.ts";
 
 /** Redrawing faster than this is flicker. */
-const REDRAW_MS = 100;
+export const REDRAW_MS = 100;
 /** Without a terminal: a line this often. */
-const PLAIN_MS = 10_000;
+export const PLAIN_MS = 10_000;
 
 export class TrainView implements TrainObserver {
   private readonly terminal: Terminal;
@@ -34,14 +36,35 @@ export class TrainView implements TrainObserver {
     else this.terminal.line(message);
   }
 
+  /** A status that changes often. */
+  progress(message: string): void {
+    if (this.mayTell()) this.status(message);
+  }
+
+  /** What an evaluation tells; stopping it shows when it tells of its progress. */
+  evaluating(signal: AbortSignal): { readonly logger: Logger; readonly progress: (message: string) => void } {
+    return {
+      logger: { info: (message) => this.status(message), warn: (message) => this.warning(message) },
+      progress: (message) => {
+        signal.throwIfAborted();
+        this.progress(message);
+      },
+    };
+  }
+
   step(report: StepReport): void {
     const view: StepView = { ...report, epochs: this.epochs };
     const last = report.step + 1 === report.totalSteps;
-    const since = this.now() - this.toldAt;
-    if (!last && since < (this.terminal.isLive ? REDRAW_MS : PLAIN_MS)) return;
-    this.toldAt = this.now();
+    if (!this.mayTell() && !last) return;
     if (this.terminal.isLive) this.terminal.live(liveLine(view, this.terminal.width));
     else this.terminal.line(plainLine(view));
+  }
+
+  /** Whether what changes often may be told again. */
+  private mayTell(): boolean {
+    if (this.now() - this.toldAt < (this.terminal.isLive ? REDRAW_MS : PLAIN_MS)) return false;
+    this.toldAt = this.now();
+    return true;
   }
 
   evaluation({ results }: Evaluation, { epoch }: Progress): void {
@@ -66,6 +89,7 @@ function startLines(info: TrainingStart): string[] {
     `  ${of(info.images, "image")}, ${plan}`,
     `  ${info.plugins.join(" + ")}, ${count(info.parameters)} trained weights`,
     theme.quiet(`  ${info.engine} engine on ${deviceName(info.device)}, ${info.precision}, ${library}`),
+    ...(info.init ? originLines(info.init).map((line) => `  ${line}`) : []),
   ];
 }
 
@@ -75,12 +99,22 @@ export function resultLines(results: readonly EvalResult[]): string[] {
     figures.map((figure) => ({ ...figure, label: `${card.task}, ${figure.name}` })),
   );
   const width = Math.max(...figures.map(({ label }) => label.length));
-  return figures.map(({ label, value, baselines }) => {
+  return figures.map(({ label, value, interval, baselines }) => {
     const beside = baselines.map((baseline) => `${baseline.name} ${share(baseline.value)}`).join(", ");
     const better = baselines.every((baseline) => value > baseline.value);
     const own = (better ? theme.good : theme.warning)(share(value).padStart(7));
-    return `  ${label.padEnd(width)} ${own}${beside === "" ? "" : theme.quiet(`  (${beside})`)}`;
+    const around = interval === undefined ? "" : theme.quiet(` ± ${(100 * interval).toFixed(1)}`);
+    return `  ${label.padEnd(width)} ${own}${around}${beside === "" ? "" : theme.quiet(`  (${beside})`)}`;
   });
+}
+
+/** The same, and under the figures of each result how they were made. */
+export function protocolLines(results: readonly EvalResult[]): string[] {
+  const lines = resultLines(results);
+  return results.flatMap(({ card, figures }) => [
+    ...lines.splice(0, figures.length),
+    theme.quiet(`    ${describeCard(card).replaceAll("\u00a0", " ")}`),
+  ]);
 }
 
 function share(value: number): string {

@@ -21,6 +21,7 @@ import type {
   HealthRule,
   Initializer,
   InputSpec,
+  LinearClassifier,
   MaskInputSpec,
   NetworkSpec,
   NetworkUpdate,
@@ -97,6 +98,11 @@ export const optimizerGroupSpec = record<OptimizerGroupSpec>({
   weightDecay: optional(rateOrSchedule),
   clipGrad: optional(valueThat("a number from 0", isRate)),
   optimizer: optional(valueThat("an optimizer", (value) => typeof value === "object")),
+});
+
+export const linearClassifier = record<LinearClassifier>({
+  weight: handle("variable"),
+  bias: handle("variable"),
 });
 
 export const inputSpec = record<InputSpec>({

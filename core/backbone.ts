@@ -53,6 +53,11 @@ export interface Backbone {
   /** [depth] stochastic-depth rates, 0 … dropPathRate. */
   readonly dropPathRates: readonly number[];
   parameters(): readonly ParameterSpec[];
+  /**
+   * The layer of a parameter, for learning rates that differ by depth: 0 for what comes before block 0, i + 1 for block
+   * i, depth + 1 for what comes after the last one. Without it LAYERS_UNKNOWN is thrown where layers are asked for.
+   */
+  layerOf?(parameter: string): number;
   /** The N tokens that a square view of `size` pixels ends in. Throws Error where it does not fit. */
   grid(size: number): TokenGrid;
   /** The N0 patches that it is cut into: a multiple of `grid` in rows and columns. */

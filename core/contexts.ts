@@ -64,10 +64,32 @@ export interface VariableOptions {
   readonly group?: OptimizerGroup;
 }
 
+/** A trained weight, as `setup.lrScale` asks about it. */
+export interface ScaledWeight {
+  /** Without the network: "backbone.blocks.0.norm1.weight". */
+  readonly name: string;
+  /**
+   * 0 for what comes before the backbone's blocks, i + 1 for block i, depth + 1 for what comes after them: the final norm
+   * and every weight that is not the backbone's. Throws LAYERS_UNKNOWN where the backbone does not say.
+   */
+  readonly layer: number;
+}
+
 /** Of declared state. */
 export interface BufferOptions {
   /** Each network has its own (default false). */
   readonly perNetwork?: boolean;
+}
+
+/**
+ * A linear layer that names the class of an image: logits = x weight^T + bias of x, [B, D], the class token after the final
+ * norm; the mean patch token where the backbone has no class token.
+ */
+export interface LinearClassifier {
+  /** [C, D] for C classes. */
+  readonly weight: VariableHandle;
+  /** [C] */
+  readonly bias: VariableHandle;
 }
 
 /** What the samplers of inputs and masks get, on the host, for each micro-batch. */
@@ -159,6 +181,16 @@ export interface SetupContext {
   headSpec(name: string): HeadModule["spec"] | undefined;
   /** Declares the group `<plugin>.<name>`, for `variable`. */
   optimizerGroup(name: string, spec: OptimizerGroupSpec): OptimizerGroup;
+  /**
+   * Multiplies the learning rate of each trained weight, whoever declared it, by what `scale` says, once setup is over.
+   * The scales of several plugins multiply. Throws LR_SCALE where one is no number from 0.
+   */
+  lrScale(scale: (weight: ScaledWeight) => number): void;
+  /**
+   * Declares weights of the plugin's to be the run's classifier: evaluations measure how often it is right on images that
+   * were not trained on. Throws CLASSIFIER_SHAPE, and DECLARED_TWICE for a second one.
+   */
+  classifier(classifier: LinearClassifier): void;
   schedule(name: string, at: (progress: Progress) => number): ScheduleHandle;
   input(name: string, spec: InputSpec): InputHandle;
   /** Draws masks over the patches of a view group. `relata preview` and the report show them. */

@@ -305,6 +305,22 @@ export const errors = {
     message: `plugin "${plugin}" gates "${name}", which another plugin gates already`,
     fix: "let one of the plugins that share it hold it back",
   })),
+  classifierShape: coded(
+    "CLASSIFIER_SHAPE",
+    (plugin: string, got: readonly string[], wanted: readonly string[]) => ({
+      message: `plugin "${plugin}" declares a classifier of the shapes [${got.join("] and [")}], where the classes and the backbone want [${wanted.join("] and [")}]`,
+      fix: "give a weight of [run.numClasses, backbone.embedDim] and a bias of [run.numClasses]",
+    }),
+  ),
+  lrScale: coded("LR_SCALE", (plugin: string, weight: string, value: string) => ({
+    message: `plugin "${plugin}" scales the learning rate of "${weight}" by ${value}`,
+    fix: "give a finite number from 0 for each weight",
+  })),
+  layersUnknown: coded("LAYERS_UNKNOWN", () => ({
+    message:
+      "learning rates are to differ by layer, and the backbone does not say which layer a weight is of",
+    fix: "give the backbone a layerOf, or remove the plugin that asks for layers, such as layer-decay",
+  })),
   optimizerShared: coded("OPTIMIZER_SHARED", (plugin: string, group: string, other: string) => ({
     message: `plugin "${plugin}" gives the optimizer group "${group}" the same optimizer as "${other}" has`,
     fix: "make an instance for each group: it has the state of its group's weights",
@@ -441,6 +457,10 @@ export const errors = {
     message: `there is no whole checkpoint in ${folder}`,
     fix: "name a run folder that has one, or train without --resume",
   })),
+  checkpointBest: coded("CHECKPOINT_BEST", (folder: string) => ({
+    message: `no checkpoint in ${folder} is marked as the best`,
+    fix: "name one by its step, or train with checkpoint.best",
+  })),
   checkpointMismatch: coded(
     "CHECKPOINT_MISMATCH",
     (missing: readonly string[], unexpected: readonly string[], reshaped: readonly string[]) => {
@@ -457,6 +477,56 @@ export const errors = {
       };
     },
   ),
+  checkpointStep: coded("CHECKPOINT_STEP", (folder: string, step: number, known: readonly number[]) => ({
+    message: `there is no whole checkpoint of step ${step} in ${folder}; there ${known.length > 0 ? `is ${known.join(", ")}` : "is none"}`,
+    fix: "give one of these steps, the path of a checkpoint, or leave --checkpoint out for the newest",
+  })),
+  checkpointNetwork: coded("CHECKPOINT_NETWORK", (network: string, known: readonly string[]) => ({
+    message: `the checkpoint has no backbone of a network "${network}"`,
+    fix: known.length > 0 ? `use one of: ${known.join(", ")}` : "name a checkpoint of a run",
+  })),
+  // --- weights out -----------------------------------------------------------------------------------------
+  exportBackbone: coded("EXPORT_BACKBONE", (differing: readonly string[], unexpected: readonly string[]) => {
+    const list = (names: readonly string[]) =>
+      names.slice(0, 3).join(", ") + (names.length > 3 ? ` and ${names.length - 3} more` : "");
+    const parts = [
+      differing.length > 0 ? `missing or of another shape: ${list(differing)}` : "",
+      unexpected.length > 0 ? `not of that transformer: ${list(unexpected)}` : "",
+    ].filter((part) => part !== "");
+    return {
+      message: `the backbone is neither the vision transformer that the run's config describes nor a ConvNeXt of four stages, and has no name in timm: ${parts.join("; ")}`,
+      fix: "take its weights from the run's checkpoints, which are safetensors files by relata's own names",
+    };
+  }),
+  outputFormat: coded("OUTPUT_FORMAT", (path: string, known: readonly string[]) => ({
+    message: `${path} is no file of features: its name does not end in ${known.join(", ")}`,
+    fix: `name a file that does: --out features${known[0]}`,
+  })),
+  outputExists: coded("OUTPUT_EXISTS", (path: string) => ({
+    message: `there is something at ${path} already`,
+    fix: "name another place with --out, or remove it",
+  })),
+  outputWrite: coded("OUTPUT_WRITE", (path: string, cause: unknown) => ({
+    message: `${path} could not be written: ${cause instanceof Error ? cause.message : String(cause)}`,
+    fix: "free some space, or name a place that you may write to with --out",
+  })),
+  // --- files of weights ----------------------------------------------------------------------------------
+  weightsMissing: coded("WEIGHTS_MISSING", (path: string, problem: string, files: readonly string[]) => ({
+    message: `${problem} at ${path}${files.length > 0 ? `: ${files.join(", ")}` : ""}`,
+    fix: "name a .safetensors or .pth file, a folder with one, or a run",
+  })),
+  weightsFormat: coded("WEIGHTS_FORMAT", (path: string, problem: string, fix: string) => ({
+    message: `${path} ${problem}`,
+    fix,
+  })),
+  weightsDamaged: coded("WEIGHTS_DAMAGED", (path: string, cause: unknown) => ({
+    message: `the weights ${path} are damaged: ${cause instanceof Error ? cause.message : String(cause)}`,
+    fix: "copy or download the file again",
+  })),
+  weightsMismatch: coded("WEIGHTS_MISMATCH", (path: string, problem: string, fix: string) => ({
+    message: `the weights ${path} do not fit the backbone: ${problem}`,
+    fix,
+  })),
   // --- engine --------------------------------------------------------------------------------------------
   libraryNotLoaded: coded("LIBRARY_NOT_LOADED", (file: string, cause: unknown) => ({
     message: `libtensorflow could not be loaded from ${file}: ${cause instanceof Error ? cause.message : String(cause)}`,
@@ -521,6 +591,22 @@ export const errors = {
   evalInvalid: coded("EVAL_INVALID", (protocol: string, problem: string, fix: string) => ({
     message: `${protocol}: ${problem}`,
     fix,
+  })),
+  splitLabels: coded("SPLIT_LABELS", (dataset: string) => ({
+    message: `data.split is "train", and the images of ${dataset} have no labels to be split by`,
+    fix: "put the images of each class into a folder of its own, or leave data.split out",
+  })),
+  evalUnlabelled: coded("EVAL_UNLABELLED", (protocols: readonly string[], dataset: string) => ({
+    message: `${protocols.join(", ")}: the images of ${dataset} have no classes`,
+    fix: "put the images of each class into a folder of its own, name such a folder with --data, or evaluate by knn",
+  })),
+  splitClasses: coded("SPLIT_CLASSES", (path: string, problem: string) => ({
+    message: `evaluation.test: ${path}: ${problem}`,
+    fix: "give the test images the class folders of the training images, or leave evaluation.test out to test on a share of each class",
+  })),
+  splitOverlap: coded("SPLIT_OVERLAP", (path: string, images: number) => ({
+    message: `evaluation.test: ${images} images of ${path} are training images too`,
+    fix: "move the test images out of the folder that is trained on",
   })),
   metricsOrder: coded("METRICS_ORDER", (file: string, step: number, last: number) => ({
     message: `step ${step} is logged after step ${last} in ${file}`,
@@ -630,7 +716,15 @@ export const errors = {
   })),
   datasetNotFolder: coded("DATASET_NOT_FOLDER", (path: string) => ({
     message: `${path} is not a folder`,
-    fix: "set data.path to the folder that holds the images; unpack an archive first",
+    fix: "set data.path to the folder that holds the images, or data.dataset to webdataset for .tar files and to parquet for .parquet files",
+  })),
+  datasetShardsMissing: coded("DATASET_SHARDS_MISSING", (path: string, extension: string) => ({
+    message: `there is no ${extension} file at ${path}`,
+    fix: `set data.path to a folder of ${extension} files, one file, a pattern such as train-{000..009}${extension} or train-*${extension}, or a list`,
+  })),
+  datasetShard: coded("DATASET_SHARD", (path: string, problem: string, fix: string) => ({
+    message: `${path}: ${problem}`,
+    fix,
   })),
   datasetUnreadable: coded("DATASET_UNREADABLE", (path: string) => ({
     message: `the folder ${path} cannot be listed`,
@@ -680,6 +774,19 @@ export const errors = {
     message: `an image of "${dataset}" and the ${tries} drawn in its place are all corrupt; the first: ${reason}`,
     fix: "check that the files are intact and can be read; copy or download them again",
   })),
+  imagesUnreachable: coded("IMAGES_UNREACHABLE", (dataset: string, tries: number, reason: string) => ({
+    message: `the disk does not give an image of "${dataset}", nor the ${tries} drawn in its place; the first: ${reason}`,
+    fix: "check the disk or network that data.path is on, then resume the run",
+  })),
+  imagesUnreadable: coded(
+    "IMAGES_UNREADABLE",
+    (dataset: string, unreadable: number, samples: number, most: number, reason: string) => ({
+      message:
+        `${unreadable} of the last ${samples} samples of "${dataset}" could not be read, more than ${100 * most} %; ` +
+        `the last: ${reason}`,
+      fix: "mend the images or the disk and resume the run; where the images are known to be so, raise data.maxUnreadable",
+    }),
+  ),
   batchTooLarge: coded("BATCH_TOO_LARGE", (batchSize: number, dataset: string, size: number) => ({
     message: `a batch of ${batchSize} samples is more than the ${size} images of "${dataset}"`,
     fix: `set train.batchSize to at most ${size}, or add images`,
@@ -689,7 +796,7 @@ export const errors = {
     fix,
   })),
   dataWorkerDied: coded("DATA_WORKER_DIED", (worker: string, reason: string) => ({
-    message: `data worker ${worker} has died: ${reason}`,
+    message: `data worker ${worker} has died: ${reason}; so did those that took its place`,
     fix: "resume the run; if it happens again, set data.workers lower (memory) or to 0 to see it in this thread",
   })),
   pipelineClosed: coded("PIPELINE_CLOSED", () => ({
@@ -728,7 +835,7 @@ export const errors = {
   // --- the trainer ---------------------------------------------------------------------------------------
   datasetUnknown: coded("DATASET_UNKNOWN", (name: string) => ({
     message: `no plugin gives the dataset "${name}"`,
-    fix: "set data.dataset to image-folder or emoji, or enable a plugin that binds DATASET",
+    fix: "set data.dataset to image-folder, webdataset, parquet or emoji, or enable a plugin that binds DATASET",
   })),
   relationComparison: coded(
     "RELATION_COMPARISON",

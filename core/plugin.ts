@@ -116,7 +116,8 @@ export type {
 } from "./heads/projection-head.ts";
 export type { Checkpoint, CheckpointInfo, CheckpointStore } from "./trainer/checkpoint.ts";
 export type { NamedTensor } from "./trainer/safetensors.ts";
-export type { Dataset, DatasetItem } from "./data/dataset.ts";
+export type { Dataset, DatasetItem, ImageBlocks } from "./data/dataset.ts";
+export type { ByteRange, ImageSource, ParquetCell } from "./data/image-source.ts";
 export type * from "./engine/engine.ts";
 export type { Logger } from "./logger.ts";
 export { cosineSchedule, linearWarmup } from "./trainer/schedule.ts";

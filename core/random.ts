@@ -70,6 +70,26 @@ export class Random {
     return radius * Math.cos(2 * Math.PI * this.uniform());
   }
 
+  /** Gamma of scale 1, for a shape above 0 (Marsaglia and Tsang, 2000, doi:10.1145/358407.358414). */
+  gamma(shape: number): number {
+    // Below 1: of shape + 1, times u^(1 / shape).
+    if (shape < 1) return this.gamma(shape + 1) * (1 - this.uniform()) ** (1 / shape);
+    const d = shape - 1 / 3;
+    for (;;) {
+      const x = this.normal();
+      const v = (1 + x / Math.sqrt(9 * d)) ** 3;
+      if (v > 0 && Math.log(1 - this.uniform()) < (x * x) / 2 + d * (1 - v + Math.log(v))) return d * v;
+    }
+  }
+
+  /** Beta(a, b) in 0 … 1, for a and b above 0. */
+  beta(a: number, b: number): number {
+    const x = this.gamma(a);
+    const y = this.gamma(b);
+    // With shapes so small that both are 0, either end is as likely as its shape is large.
+    return x + y > 0 ? x / (x + y) : Number(this.bernoulli(a / (a + b)));
+  }
+
   /** A permutation of 0 … n-1 (Fisher-Yates). */
   permutation(n: number): Int32Array {
     const order = Int32Array.from({ length: n }, (_, i) => i);

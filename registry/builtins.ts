@@ -16,6 +16,8 @@ export const builtins: Readonly<Record<string, () => Promise<{ readonly default:
   "online-probe": () => import("../plugins/online-probe/index.ts"),
   data2vec: () => import("../plugins/data2vec/index.ts"),
   gram: () => import("../plugins/gram/index.ts"),
+  supervised: () => import("../plugins/supervised/index.ts"),
+  "layer-decay": () => import("../plugins/layer-decay/index.ts"),
   lion: () => import("../plugins/lion/index.ts"),
   convnext: () => import("../plugins/convnext/index.ts"),
 };

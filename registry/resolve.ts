@@ -13,8 +13,8 @@ export type { ResolvedPlugin };
 interface FoundPlugin {
   readonly definition: PluginDefinition;
   readonly options: unknown;
-  /** What the config calls it. */
-  readonly source: string;
+  /** What the config calls it; a value has no name. */
+  readonly source?: string;
 }
 
 /**
@@ -33,11 +33,12 @@ export async function resolvePlugins(
   for (const entry of entries) found.push(await find(entry, baseDir));
 
   const problems: RelataError[] = [...listedTwice(found), ...missing(found)];
-  const plugins = found.map(({ definition, options }) => {
+  const plugins = found.map(({ definition, options, source }) => {
     const { manifest } = definition;
     const outcome = check(manifest.options, options, `plugins.${manifest.name}.with`);
     problems.push(...outcome.problems);
-    return { definition, options: outcome.value };
+    const own = source === undefined || source === manifest.name;
+    return { definition, options: outcome.value, ...(own ? {} : { source }) };
   });
   throwProblems(problems);
   return orderPlugins(plugins);
@@ -49,14 +50,14 @@ async function find(entry: PluginEntry, baseDir: string): Promise<FoundPlugin> {
     return { definition, options: entry.with, source: entry.use };
   }
   const definition = asDefinition(entry.definition, "a value in plugins");
-  return { definition, options: entry.options, source: "a value" };
+  return { definition, options: entry.options };
 }
 
 function listedTwice(found: readonly FoundPlugin[]): RelataError[] {
   const sources = new Map<string, string[]>();
   for (const { definition, source } of found) {
     const { name } = definition.manifest;
-    sources.set(name, [...(sources.get(name) ?? []), source]);
+    sources.set(name, [...(sources.get(name) ?? []), source ?? "a value"]);
   }
   return [...sources].filter(([, all]) => all.length > 1).map(([name, all]) => errors.pluginTwice(name, all));
 }

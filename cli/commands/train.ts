@@ -16,6 +16,8 @@ export interface TrainCommandOptions extends ConfigOptions {
   readonly resume?: string | true;
   readonly force?: boolean;
   readonly out?: string;
+  /** A file of weights, or a run. */
+  readonly init?: string;
 }
 
 export function trainCommand(context: CliContext): Command {
@@ -37,8 +39,17 @@ export function presetOption(): Option {
 
 /** The options that every command has that takes a config. */
 export function withConfigOptions(command: Command): Command {
+  return withImageOptions(
+    command.option(
+      "--data <folder>",
+      "a folder of images, tar shards or parquet files, instead of the config's",
+    ),
+  );
+}
+
+/** Of the commands that take images and compute. */
+export function withImageOptions(command: Command): Command {
   return command
-    .option("--data <folder>", "a folder of images, instead of the config's")
     .option("--limit <n>", "use at most this many images", wholeNumber)
     .option(
       "--set <key=value>",
@@ -50,6 +61,7 @@ export function withConfigOptions(command: Command): Command {
 export function withTrainOptions(command: Command): Command {
   return withConfigOptions(command)
     .option("--dry-run", "one step, one evaluation and one checkpoint, and keep nothing")
+    .option("--init <weights>", "begin with these weights: a .safetensors or .pth file, or a run")
     .option("--out <folder>", "the run's folder (default: a new one in runs)");
 }
 
@@ -60,7 +72,7 @@ export async function runTrain(
 ): Promise<void> {
   const { terminal } = context;
   const { RunFolder } = await import("../../core/run/folder.ts");
-  const { out, dryRun, resume, force } = options;
+  const { out, dryRun, resume, force, init } = options;
   const auto = resume === "auto";
   if (resume !== undefined && (dryRun === true || (out !== undefined && !auto)))
     throw errors.usage("a run that goes on has its folder and its plan", "leave out --out and --dry-run");
@@ -70,11 +82,10 @@ export async function runTrain(
     resume === undefined || auto
       ? undefined
       : RunFolder.open(resume === true ? await newestUnfinished() : resume);
-  const begun = auto && out !== undefined && RunFolder.exists(out) ? RunFolder.open(out) : run;
+  const begun = auto && out !== undefined ? RunFolder.at(out) : run;
   const { config, plugins, baseDir } = await loadRun(file, options, begun);
 
-  const stopping = "stopping: the step is finished and saved; press again to stop at once";
-  const summary = await interruptible(context, stopping, async ({ signal }) => {
+  const summary = await interruptible(context, STOPPING, async ({ signal }) => {
     await ensureLibraryFor(config, terminal, signal);
     const { runTraining } = await import("../../core/run/run.ts");
     return runTraining(config, plugins, {
@@ -82,6 +93,7 @@ export async function runTrain(
       out,
       resume: auto ? "auto" : run,
       force,
+      init,
       dryRun,
       signal,
       observer: new TrainView(terminal),
@@ -91,8 +103,11 @@ export async function runTrain(
   if (summary) for (const line of endLines(summary, run)) terminal.line(line);
 }
 
+/** Told at the first Ctrl-C. */
+export const STOPPING = "stopping: the step is finished and saved; press again to stop at once";
+
 /** What is told when a run has ended. */
-function endLines({ status, step, folder, report }: RunSummary, run: RunFolder | undefined): string[] {
+export function endLines({ status, step, folder, report }: RunSummary, run: RunFolder | undefined): string[] {
   const steps = `${step.toLocaleString("en-US")} ${step === 1 ? "step" : "steps"}`;
   if (report === undefined && status === "finished")
     return [`${theme.good("✔")} the dry run went through; nothing was kept`];

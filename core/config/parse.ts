@@ -21,17 +21,25 @@ export function parseConfig(config: unknown, baseDir: string): ResolvedConfig {
   const { problems, value } = check(runSchema, config, "");
   throwProblems(problems);
   const { data, evaluation, plugins } = value!;
-  const { dense } = evaluation;
+  const { dense, test } = evaluation;
   const masks = dense === false ? undefined : dense.masks;
   const masksAreFiles = masks !== undefined && masks !== ALPHA;
   return {
     ...value!,
-    data: data.path === undefined ? data : { ...data, path: resolve(baseDir, data.path) },
-    evaluation: masksAreFiles ? { ...evaluation, dense: { masks: resolve(baseDir, masks) } } : evaluation,
+    data: data.path === undefined ? data : { ...data, path: absolute(baseDir, data.path) },
+    evaluation: {
+      ...evaluation,
+      ...(masksAreFiles ? { dense: { masks: resolve(baseDir, masks) } } : {}),
+      ...(test === undefined ? {} : { test: resolve(baseDir, test) }),
+    },
     plugins: plugins.map((entry) =>
       "use" in entry && isRelative(entry.use) ? { ...entry, use: resolve(baseDir, entry.use) } : entry,
     ),
   };
+}
+
+function absolute(baseDir: string, path: string | string[]): string | string[] {
+  return typeof path === "string" ? resolve(baseDir, path) : path.map((one) => resolve(baseDir, one));
 }
 
 const isRelative = (use: string) => /^\.\.?[/\\]/.test(use);

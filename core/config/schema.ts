@@ -4,6 +4,7 @@
  */
 import { availableParallelism } from "node:os";
 import { z } from "zod";
+import { LINEAR_LRS, PROTOCOLS } from "../eval/protocols.ts";
 import { vitArchitectures } from "../vit/vit.ts";
 import { pluginEntry } from "./plugin-entry.ts";
 
@@ -19,14 +20,33 @@ const NORMALISATION = {
   1: { mean: [0.449], std: [0.226] },
 } as const;
 
+function pathProblem(dataset: string, path: string | readonly string[] | undefined): string | undefined {
+  if (dataset === "image-folder" && path === undefined) return "an image-folder needs the folder's path";
+  if (dataset === "image-folder" && typeof path !== "string") return "an image-folder is one folder";
+  if ((dataset === "webdataset" || dataset === "parquet") && path === undefined)
+    return `${dataset} needs the path of its files: a folder, a pattern or a list`;
+  return undefined;
+}
+
 const data = z
   .strictObject({
     dataset: z
       .string()
       .default("image-folder")
-      .describe("image-folder, emoji, or the name a plugin gives its own"),
-    path: z.string().min(1).optional().describe("the folder of an image-folder, from the config's folder"),
+      .describe("image-folder, webdataset, parquet, emoji, or the name a plugin gives its own"),
+    path: z
+      .union([z.string().min(1), z.array(z.string().min(1)).min(1)])
+      .optional()
+      .describe(
+        "of the images, from the config's folder: the folder of an image-folder; a folder of shards, a pattern such as train-{000..009}.tar, or a list",
+      ),
     limit: count.optional().describe("use at most this many images, evenly spaced"),
+    split: z
+      .enum(["all", "train"])
+      .default("all")
+      .describe(
+        "what is trained on: all images, or those that evaluations learn from and do not test on (evaluation.test, evaluation.testShare)",
+      ),
     channels: z
       .union([z.literal(1), z.literal(3)])
       .default(3)
@@ -42,15 +62,19 @@ const data = z
       .default(() => (availableParallelism() > 2 ? 2 : 1))
       .describe("threads that decode and crop, 0 for none; 1 or 2 by the machine's cores"),
     prefetch: count.default(2).describe("batches made ahead"),
+    shuffleBlocks: count
+      .optional()
+      .describe(
+        "blocks of 1024 images of a shard, or row groups of parquet files, that are mixed at a time; 16 by default, or as many as fit",
+      ),
+    readTimeout: positive.default(60).describe("seconds that one try to read an image may take"),
+    maxUnreadable: fraction
+      .default(0.1)
+      .describe("share of an epoch's samples that may be unreadable before the run ends"),
   })
   .superRefine(({ dataset, path, channels, mean, std }, context) => {
-    if (dataset === "image-folder" && path === undefined) {
-      context.addIssue({
-        code: "custom",
-        path: ["path"],
-        message: "an image-folder needs the folder's path",
-      });
-    }
+    const problem = pathProblem(dataset, path);
+    if (problem !== undefined) context.addIssue({ code: "custom", path: ["path"], message: problem });
     for (const [name, values] of Object.entries({ mean, std })) {
       if (values === undefined || values.length === channels) continue;
       const message = `expected one number for each of the ${channels} channels, got ${values.length}`;
@@ -124,6 +148,30 @@ export const ALPHA = "alpha";
 /** DINO's warm-up; a shorter run is all warm-up. */
 const WARMUP_EPOCHS = 10;
 
+/** What computes, and how: of a run, and of a network that only gives features. */
+export const computing = {
+  precision: z
+    .enum(["fp32", "bf16"])
+    .default("fp32")
+    .describe("of matrix products; sums and losses stay fp32"),
+  engine: z.enum(["graph", "eager"]).default("graph").describe("one captured TensorFlow graph, or op by op"),
+  backend: z
+    .enum(["tensorflow", "cpu"])
+    .default("tensorflow")
+    .describe("of the eager engine; cpu needs no library"),
+  device: z.enum(["cpu", "gpu", "auto"]).default("auto").describe("auto: a GPU where one can be used"),
+  jit: z
+    .enum(["off", "fused", "xla"])
+    .default("fused")
+    .describe("compile with XLA: nothing, elementwise pieces, or all of the graph"),
+  threads: z
+    .strictObject({
+      intra: orZero.default(0).describe("threads within an op; 0 lets TensorFlow choose"),
+      inter: orZero.default(0).describe("ops at a time; 0 lets TensorFlow choose"),
+    })
+    .prefault({}),
+};
+
 const train = z
   .strictObject({
     epochs: count.describe("passes over the images"),
@@ -153,29 +201,7 @@ const train = z
         epsilon: positive.default(1e-8),
       })
       .prefault({}),
-    precision: z
-      .enum(["fp32", "bf16"])
-      .default("fp32")
-      .describe("of matrix products; sums and losses stay fp32"),
-    engine: z
-      .enum(["graph", "eager"])
-      .default("graph")
-      .describe("one captured TensorFlow graph, or op by op"),
-    backend: z
-      .enum(["tensorflow", "cpu"])
-      .default("tensorflow")
-      .describe("of the eager engine; cpu needs no library"),
-    device: z.enum(["cpu", "gpu", "auto"]).default("auto").describe("auto: a GPU where one can be used"),
-    jit: z
-      .enum(["off", "fused", "xla"])
-      .default("fused")
-      .describe("compile with XLA: nothing, elementwise pieces, or all of the graph"),
-    threads: z
-      .strictObject({
-        intra: orZero.default(0).describe("threads within an op; 0 lets TensorFlow choose"),
-        inter: orZero.default(0).describe("ops at a time; 0 lets TensorFlow choose"),
-      })
-      .prefault({}),
+    ...computing,
   })
   .superRefine(({ epochs, batchSize, microBatch, warmupEpochs, engine, precision, device }, context) => {
     const problem = (key: string, message: string) =>
@@ -230,11 +256,74 @@ export const runSchema = z.strictObject({
     .prefault({}),
   evaluation: z
     .strictObject({
+      protocols: z
+        .array(z.enum(PROTOCOLS))
+        .default(["knn"])
+        .describe("what a run is evaluated by; `relata eval` names its own"),
       knn: z
         .strictObject({
           everyEpochs: orZero.default(0).describe("0 evaluates at the end only"),
           k: count.default(20).describe("neighbours that vote"),
           temperature: positive.default(0.07).describe("of the votes' weights exp(similarity / temperature)"),
+        })
+        .prefault({}),
+      linear: z
+        .strictObject({
+          epochs: count.default(100).describe("passes over the training images"),
+          batchSize: count.default(256).describe("images a step; all of them where there are fewer"),
+          lrs: z
+            .array(positive)
+            .min(1)
+            .default([...LINEAR_LRS])
+            .describe("learning rates, all trained side by side, per 256 images: scaled by batchSize / 256"),
+          blocks: count
+            .optional()
+            .describe("last blocks whose class tokens are read: 4 up to a width of 384, else 1, by default"),
+          meanPatch: z
+            .boolean()
+            .optional()
+            .describe("read the mean patch token too; by default beyond a width of 384"),
+          mirrored: z.boolean().default(true).describe("train on mirror images too"),
+          choose: z
+            .enum(["held-out", "test"])
+            .default("held-out")
+            .describe(
+              "what the learning rate is chosen on: held-out training images, or the test images, as published",
+            ),
+          heldOut: z
+            .number()
+            .gt(0)
+            .lt(1)
+            .default(0.1)
+            .describe("share of each class of the training images that is held out"),
+        })
+        .prefault({}),
+      logistic: z
+        .strictObject({
+          c: positive.default(1).describe("inverse of the weights' penalty, as scikit-learn's C"),
+          standardise: z.boolean().default(true).describe("give every feature mean 0 and deviation 1"),
+        })
+        .prefault({}),
+      fewShot: z
+        .strictObject({
+          ways: z.int().min(2).default(5).describe("classes of an episode, at most"),
+          shots: z.array(count).default([1, 5]).describe("labelled images of each, episodes for each number"),
+          queries: count.default(15).describe("test images of each class of an episode, at most"),
+          episodes: z
+            .int()
+            .min(2)
+            .default(1000)
+            .describe("draws of classes and images, for each number of shots"),
+          perClass: z
+            .array(z.union([count, z.number().gt(0).lt(1)]))
+            .default([1, 5, 0.1])
+            .describe("labelled images of every class for low-shot logistic regression; below 1 their share"),
+          draws: count.default(3).describe("times that these are drawn"),
+        })
+        .prefault({}),
+      cluster: z
+        .strictObject({
+          restarts: count.default(10).describe("starts of k-means, the best of which counts"),
         })
         .prefault({}),
       viewRetrieval: z
@@ -257,6 +346,19 @@ export const runSchema = z.strictObject({
         .prefault({})
         .describe("foreground from patch features, where there are masks; emoji have their alpha"),
       limit: count.optional().describe("evaluate on at most this many images"),
+      test: z
+        .string()
+        .min(1)
+        .optional()
+        .describe(
+          "a folder of images in the same class folders, from the config's folder: what is learned from labels is tested on them",
+        ),
+      testShare: z
+        .number()
+        .gt(0)
+        .lt(1)
+        .default(0.2)
+        .describe("without such a folder, the share of each class that is tested on, and not learned from"),
     })
     .prefault({}),
   health: z

@@ -1,12 +1,12 @@
-/** What the trainer and the evaluations read: a fixed, ordered list of image files. */
+/** What the trainer and the evaluations read: a fixed, ordered list of images. */
 import { createHash } from "node:crypto";
 import { errors } from "../errors.ts";
+import type { ImageSource } from "./image-source.ts";
 
-/** One image of a dataset. */
-export interface DatasetItem {
+/** One image of a dataset: a file at `path`, or a part of one. */
+export interface DatasetItem extends ImageSource {
   /** Stable name within the dataset, such as `cats/007.jpg`. */
   readonly id: string;
-  readonly path: string;
   /** Index into `classNames`; absent where the dataset has no label for it. */
   readonly label?: number;
 }
@@ -19,11 +19,51 @@ export interface Dataset {
   readonly fingerprint: string;
   /** Absent where there are no labels. */
   readonly classNames?: readonly string[];
+  /** Absent where any image is read as fast as its neighbour. */
+  readonly blocks?: ImageBlocks;
   /** @throws DATASET_INDEX outside 0 … size-1. */
   item(index: number): DatasetItem;
 }
 
-/** A dataset from parallel lists. Items are made when asked for: a million ids stay a million strings. */
+/** Images that lie together, and are best read about the same time. */
+export interface ImageBlocks {
+  /** [blocks] the index of each block's first image, from 0, ascending. */
+  readonly starts: Int32Array;
+  /** Blocks that an epoch reads at a time, unless `data.shuffleBlocks` says. */
+  readonly window: number;
+  /** Blocks that can be read at a time; as many as there are unless given. */
+  readonly most?: number;
+}
+
+/** A dataset of `size` images. Items are made when asked for. */
+export function indexedDataset(index: {
+  readonly name: string;
+  readonly size: number;
+  readonly idOf: (index: number) => string;
+  readonly sourceOf: (index: number) => ImageSource;
+  readonly classNames?: readonly string[];
+  /** [size], where there are classNames; -1 for none. */
+  readonly labels?: Int32Array;
+  readonly blocks?: ImageBlocks;
+}): Dataset {
+  const { name, size, idOf, sourceOf, classNames, labels, blocks } = index;
+  const hash = createHash("sha256");
+  for (let i = 0; i < size; i++) hash.update(`${idOf(i)}\0${labels?.[i] ?? ""}\n`);
+  return {
+    name,
+    size,
+    fingerprint: hash.digest("hex").slice(0, 12),
+    classNames,
+    blocks,
+    item(at) {
+      if (!(Number.isInteger(at) && at >= 0 && at < size)) throw errors.datasetIndex(name, at, size);
+      const label = labels?.[at];
+      return { ...sourceOf(at), id: idOf(at), label: label === -1 ? undefined : label };
+    },
+  };
+}
+
+/** A dataset of files, from parallel lists: a million ids stay a million strings. */
 export function listDataset(list: {
   readonly name: string;
   readonly ids: readonly string[];
@@ -32,20 +72,43 @@ export function listDataset(list: {
   /** [ids], where there are classNames. */
   readonly labels?: Int32Array;
 }): Dataset {
-  const { name, ids, pathOf, classNames, labels } = list;
-  const hash = createHash("sha256");
-  ids.forEach((id, index) => hash.update(`${id}\0${labels?.[index] ?? ""}\n`));
+  const { ids, pathOf, ...rest } = list;
+  return indexedDataset({
+    ...rest,
+    size: ids.length,
+    idOf: (index) => ids[index]!,
+    sourceOf: (index) => ({ path: pathOf(ids[index]!) }),
+  });
+}
+
+/** @throws DATASET_LIMIT unless it is a whole number from `least` */
+export function checkLimit(limit: number | undefined, least = 1): void {
+  if (limit !== undefined && !(Number.isInteger(limit) && limit >= least))
+    throw errors.datasetLimit(limit, least);
+}
+
+/** Some items of a dataset, in the order of `indices`, as a dataset of their own. */
+export function subset(dataset: Dataset, name: string, indices: readonly number[]): Dataset {
+  const item = (index: number): DatasetItem => {
+    if (!(index in indices)) throw errors.datasetIndex(name, index, indices.length);
+    return dataset.item(indices[index]!);
+  };
   return {
     name,
-    size: ids.length,
-    fingerprint: hash.digest("hex").slice(0, 12),
-    classNames,
-    item(index) {
-      const id = ids[index];
-      if (id === undefined) throw errors.datasetIndex(name, index, ids.length);
-      return { id, path: pathOf(id), label: labels?.[index] };
-    },
+    size: indices.length,
+    fingerprint: fingerprintOf(
+      indices.map((_, i) => item(i).id),
+      (i) => item(i).label,
+    ),
+    classNames: dataset.classNames,
+    item,
   };
+}
+
+function fingerprintOf(ids: readonly string[], labelOf: (index: number) => number | undefined): string {
+  const hash = createHash("sha256");
+  ids.forEach((id, index) => hash.update(`${id}\0${labelOf(index) ?? ""}\n`));
+  return hash.digest("hex").slice(0, 12);
 }
 
 /** `limit` of the values, evenly spaced, so that a sorted list keeps its mix of classes. */

@@ -8,7 +8,7 @@ import { dirname, join } from "node:path";
 import { readFile } from "node:fs/promises";
 import { pathToFileURL } from "node:url";
 import { errors } from "../errors.ts";
-import { evenlySpaced, listDataset, type Dataset } from "./dataset.ts";
+import { checkLimit, evenlySpaced, listDataset, type Dataset } from "./dataset.ts";
 
 export interface EmojiDataset extends Dataset {
   /** [emoji] item index of Google's drawing. */
@@ -17,6 +17,11 @@ export interface EmojiDataset extends Dataset {
   readonly twitter: readonly number[];
   /** The emoji's categories; an item's label is its emoji's category. */
   readonly classNames: readonly string[];
+}
+
+/** Whether a dataset is the built-in one, in its two drawings. */
+export function isEmoji(dataset: Dataset): dataset is EmojiDataset {
+  return "twitter" in dataset && "google" in dataset;
 }
 
 /** The part of emoji.json that is read. */
@@ -40,7 +45,7 @@ export async function openEmoji({
   limit,
   from,
 }: { limit?: number; from?: readonly string[] } = {}): Promise<EmojiDataset> {
-  if (limit !== undefined && !(Number.isInteger(limit) && limit >= 2)) throw errors.datasetLimit(limit, 2);
+  checkLimit(limit, 2);
   const folders = packageFolders(from?.map(folderUrl) ?? [import.meta.url, folderUrl(process.cwd())]);
   const entries = JSON.parse(await readFile(join(folders.google, "emoji.json"), "utf8")) as EmojiEntry[];
   const both = entries

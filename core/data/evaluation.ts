@@ -1,10 +1,12 @@
 /** Images for evaluations: one fixed view of each, in fixed batches. */
+import { availableParallelism } from "node:os";
 import { Random } from "../random.ts";
-import { RelataError } from "../errors.ts";
+import { mapLimited } from "./ahead.ts";
+import type { RelataError } from "../errors.ts";
 import { jitterColor } from "./color-jitter.ts";
 import { DEFAULT_RATIO, sampleCrop } from "./crop.ts";
 import type { Dataset } from "./dataset.ts";
-import { checkBackground, decode, WHITE, type Channels, type Raster } from "./decode.ts";
+import { checkBackground, decode, isUnreadable, WHITE, type Channels, type Raster } from "./decode.ts";
 import { Resampler } from "./resample.ts";
 
 export interface EvaluationOptions {
@@ -34,7 +36,8 @@ export interface EvaluationBatch {
   readonly skipped: readonly { readonly index: number; readonly error: RelataError }[];
 }
 
-const IMAGENET_RATIO = 256 / 224;
+/** Shorter side of the resized image over that of the crop. */
+export const IMAGENET_RATIO = 256 / 224;
 const SMALL_SIDE = 128;
 
 /**
@@ -117,8 +120,8 @@ function augmented(seed: number, { size, channels = 3 }: EvaluationOptions): Sho
   };
 }
 
-/** Files decoded at a time, where no batch says it. */
-const DECODED_TOGETHER = 64;
+/** Images of a batch, where nothing says it. */
+const BATCH = 64;
 
 async function loadAll(
   dataset: Dataset,
@@ -129,7 +132,7 @@ async function loadAll(
   const rowBytes = options.size ** 2 * (options.channels ?? 3);
   const out = new Uint8Array(indices.length * rowBytes);
   let rows = 0;
-  for await (const batch of batches(dataset, indices, { ...options, batchSize: DECODED_TOGETHER }, show)) {
+  for await (const batch of batches(dataset, indices, { ...options, batchSize: BATCH }, show)) {
     for (const { error } of batch.skipped) throw error;
     out.set(batch.pixels.subarray(0, batch.count * rowBytes), rows * rowBytes);
     rows += batch.count;
@@ -148,16 +151,26 @@ async function* batches(
   const order = Array.from(indices);
   for (let first = 0; first < order.length; first += batchSize) {
     const chunk = order.slice(first, first + batchSize);
-    const images = await Promise.all(chunk.map((index) => open(dataset, index, options)));
+    // An image is shown, and forgotten, as soon as it is decoded: a batch of photos would be gigabytes.
+    const rows = await mapLimited(chunk, availableParallelism(), async (index) => {
+      const row = new Uint8Array(rowBytes);
+      try {
+        show(await open(dataset, index, options), index, row);
+        return row;
+      } catch (error) {
+        if (isUnreadable(error)) return error;
+        throw error;
+      }
+    });
     const pixels = new Uint8Array(batchSize * rowBytes);
     const shown: number[] = [];
     const skipped: { index: number; error: RelataError }[] = [];
-    images.forEach((image, i) => {
+    rows.forEach((row, i) => {
       const index = chunk[i]!;
-      if (image instanceof RelataError) {
-        skipped.push({ index, error: image });
+      if (row instanceof Error) {
+        skipped.push({ index, error: row });
       } else {
-        show(image, index, pixels.subarray(shown.length * rowBytes, (shown.length + 1) * rowBytes));
+        pixels.set(row, shown.length * rowBytes);
         shown.push(index);
       }
     });
@@ -165,16 +178,11 @@ async function* batches(
   }
 }
 
-/** The image, or why it cannot be read. */
-async function open(
+function open(
   dataset: Dataset,
   index: number,
   { channels, background = WHITE }: EvaluationOptions,
-): Promise<Raster | RelataError> {
+): Promise<Raster> {
   checkBackground(background);
-  const { path } = dataset.item(index);
-  return decode(path, { channels, background }).catch((error: unknown) => {
-    if (error instanceof RelataError && error.code === "IMAGE_UNREADABLE") return error;
-    throw error;
-  });
+  return decode(dataset.item(index), { channels, background });
 }

@@ -3,7 +3,7 @@ import type { Dirent } from "node:fs";
 import { readdir, realpath, stat } from "node:fs/promises";
 import { basename, extname, join, resolve } from "node:path";
 import { errors } from "../errors.ts";
-import { evenlySpaced, listDataset, type Dataset } from "./dataset.ts";
+import { checkLimit, evenlySpaced, listDataset, type Dataset } from "./dataset.ts";
 
 /** File name endings that count as images, in lower case. */
 export const IMAGE_EXTENSIONS: readonly string[] = [
@@ -30,7 +30,7 @@ export const IMAGE_EXTENSIONS: readonly string[] = [
  * @throws DATASET_MISSING, DATASET_NOT_FOLDER, DATASET_UNREADABLE, DATASET_EMPTY, DATASET_LIMIT.
  */
 export async function openImageFolder(path: string, { limit }: { limit?: number } = {}): Promise<Dataset> {
-  if (limit !== undefined && !(Number.isInteger(limit) && limit >= 1)) throw errors.datasetLimit(limit, 1);
+  checkLimit(limit);
   const root = resolve(path);
   const info = await stat(root).catch((cause: unknown) => {
     throw errors.datasetMissing(root).because(cause);

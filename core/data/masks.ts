@@ -17,8 +17,8 @@ export interface MaskSource {
 export const alphaMasks: MaskSource = {
   name: "alpha channel",
   has: () => true,
-  async open({ path }) {
-    const { data, width, height } = await decodeRgba(path);
+  async open(item) {
+    const { data, width, height } = await decodeRgba(item);
     const alpha = new Uint8Array(width * height);
     for (let i = 0; i < alpha.length; i++) alpha[i] = data[4 * i + 3]!;
     return { data: alpha, width, height, channels: 1 };
@@ -43,10 +43,10 @@ export async function folderMasks(folder: string): Promise<MaskSource> {
   return {
     name: `masks in ${files.name}`,
     has: ({ id }) => pathOf.has(stem(id)),
-    async open({ id, path }) {
-      const file = pathOf.get(stem(id))!;
+    async open(item) {
+      const file = pathOf.get(stem(item.id))!;
       const mask = await decode(file, { channels: 1, background: "#000000" });
-      const image = await imageSize(path);
+      const image = await imageSize(item);
       if (mask.width !== image.width || mask.height !== image.height)
         throw errors.maskSize(file, mask, image);
       return mask;

@@ -9,7 +9,9 @@ import { Random } from "../random.ts";
 import type { CropRect } from "./crop.ts";
 import type { Dataset } from "./dataset.ts";
 import { checkBackground, WHITE, type Channels } from "./decode.ts";
-import { RECT_LENGTH, type Rendered, type RenderSettings } from "./render.ts";
+import { epochOrder } from "./epoch-order.ts";
+import { RECT_LENGTH, type Rendered, type RenderFailure, type RenderSettings } from "./render.ts";
+import type { ImageSource } from "./image-source.ts";
 import { InThreadRunner, WorkerRunner, type RenderRunner } from "./render-runner.ts";
 import { resolveViewGroups, type ViewGroupSpec } from "./view-group.ts";
 
@@ -29,6 +31,14 @@ export interface ViewPipelineOptions {
   readonly workers?: number;
   /** Batches made ahead of the one in use. */
   readonly prefetch?: number;
+  /** Blocks of the dataset that are mixed at a time; its own number unless given. */
+  readonly shuffleBlocks?: number;
+  /** Seconds that one try to read an image may take. */
+  readonly readTimeout?: number;
+  /** Told of what goes wrong and is mended. */
+  readonly warn?: (message: string) => void;
+  /** In the place of `workers` threads, or none. */
+  readonly runner?: RenderRunner;
 }
 
 /** The views of one micro-batch, by group. */
@@ -70,6 +80,8 @@ interface Draft extends ViewBatch {
 const TASK_SAMPLES = 8;
 /** With half of the images corrupt, all of these fail once in 10^19 samples. */
 const REPLACEMENT_TRIES = 64;
+/** The same of images that the disk does not give, each of which may take several timeouts. */
+const UNREACHABLE_TRIES = 6;
 
 export class ViewPipeline {
   /** The last, short batch of an epoch is dropped. */
@@ -78,6 +90,7 @@ export class ViewPipeline {
   private readonly batchSize: number;
   private readonly prefetch: number;
   private readonly settings: RenderSettings;
+  private readonly shuffleBlocks: number | undefined;
   private readonly runner: RenderRunner;
   private order: { epoch: number; indices: Int32Array } | undefined;
   private closed = false;
@@ -86,26 +99,30 @@ export class ViewPipeline {
 
   /**
    * @throws VIEW_GROUP_INVALID, BATCH_TOO_LARGE for more samples than the dataset has, CONFIG_INVALID for a
-   *   background that is not "#rrggbb".
+   *   background that is not "#rrggbb" and for more blocks than can be kept.
    */
   constructor(options: ViewPipelineOptions) {
     const { dataset, batchSize, seed, channels = 3, background = WHITE, workers = 1, prefetch = 2 } = options;
+    const { shuffleBlocks, readTimeout = 60, warn } = options;
     const views = resolveViewGroups(options.views);
     checkBackground(background);
     if (batchSize > dataset.size) throw errors.batchTooLarge(batchSize, dataset.name, dataset.size);
+    checkBlocks(dataset, shuffleBlocks);
     const whole = Math.floor(dataset.size / batchSize);
     this.stepsPerEpoch = Math.min(whole, options.batchesPerEpoch ?? whole);
     this.dataset = dataset;
     this.batchSize = batchSize;
     this.prefetch = prefetch;
-    this.settings = { seed, views, channels, background };
-    this.runner = workers === 0 ? new InThreadRunner() : new WorkerRunner(workers);
+    this.shuffleBlocks = shuffleBlocks;
+    this.settings = { seed, views, channels, background, readTimeout };
+    this.runner =
+      options.runner ?? (workers === 0 ? new InThreadRunner() : new WorkerRunner(workers, { warn }));
   }
 
   /**
    * The batches of steps fromStep, fromStep + 1, … without end; ends when the pipeline is closed.
    *
-   * @throws ALL_IMAGES_CORRUPT, DATA_WORKER_DIED
+   * @throws ALL_IMAGES_CORRUPT, IMAGES_UNREACHABLE, DATA_WORKER_DIED
    */
   async *batches(fromStep: number): AsyncGenerator<ViewBatch, void, undefined> {
     const ahead: Promise<ViewBatch>[] = [];
@@ -173,7 +190,7 @@ export class ViewPipeline {
 
   private async renderRows(draft: Draft, from: number, to: number): Promise<void> {
     const indices = [...draft.indices.subarray(from, to)];
-    const samples = indices.map((index) => ({ index, path: this.dataset.item(index).path }));
+    const samples = indices.map((index) => ({ index, source: this.sourceOf(index) }));
     const rendered = await this.runner.run({ settings: this.settings, epoch: draft.epoch, samples });
     for (const [sample, failure] of rendered.failures.entries()) {
       if (failure === undefined) this.place(draft, from + sample, rendered, sample);
@@ -182,15 +199,20 @@ export class ViewPipeline {
   }
 
   /** Shows another image, drawn for this sample and epoch, with the crops drawn for the sample. */
-  private async replace(draft: Draft, row: number, reason: string): Promise<void> {
+  private async replace(draft: Draft, row: number, { reason, ...first }: RenderFailure): Promise<void> {
     const { dataset, settings } = this;
     const index = draft.indices[row]!;
+    let unreachable = Number(first.unreachable);
     for (let attempt = 0; attempt < REPLACEMENT_TRIES; attempt++) {
       const random = new Random(settings.seed, "replacement", draft.epoch, index, attempt);
       const by = random.integer(0, dataset.size - 1);
-      const { path, label = -1 } = dataset.item(by);
-      const rendered = await this.runner.run({ settings, epoch: draft.epoch, samples: [{ index, path }] });
-      if (rendered.failures[0] !== undefined) continue;
+      const { label = -1 } = dataset.item(by);
+      const samples = [{ index, source: this.sourceOf(by) }];
+      const rendered = await this.runner.run({ settings, epoch: draft.epoch, samples });
+      const [failure] = rendered.failures;
+      if (failure?.unreachable && ++unreachable > UNREACHABLE_TRIES)
+        throw errors.imagesUnreachable(dataset.name, UNREACHABLE_TRIES, reason);
+      if (failure) continue;
       this.place(draft, row, rendered, 0);
       draft.indices[row] = by;
       draft.labels[row] = label;
@@ -198,6 +220,12 @@ export class ViewPipeline {
       return;
     }
     throw errors.allImagesCorrupt(dataset.name, REPLACEMENT_TRIES, reason);
+  }
+
+  /** Without what else plugins may give an item: it is sent to workers. */
+  private sourceOf(index: number): ImageSource {
+    const { path, within } = this.dataset.item(index);
+    return { path, within };
   }
 
   /** Copies a sample's views from sample-major to view-major. */
@@ -217,9 +245,16 @@ export class ViewPipeline {
 
   private epochOrder(epoch: number): Int32Array {
     if (this.order?.epoch !== epoch) {
-      const indices = new Random(this.settings.seed, "order", epoch).permutation(this.dataset.size);
+      const indices = epochOrder(this.dataset, this.settings.seed, epoch, this.shuffleBlocks);
       this.order = { epoch, indices };
     }
     return this.order.indices;
   }
+}
+
+function checkBlocks({ blocks }: Dataset, shuffleBlocks: number | undefined): void {
+  const { most = Infinity } = blocks ?? {};
+  if (shuffleBlocks === undefined || shuffleBlocks <= most) return;
+  const problem = `${shuffleBlocks} row groups are more than a worker keeps in its memory: use at most ${most}`;
+  throw errors.configInvalid("data.shuffleBlocks", problem);
 }

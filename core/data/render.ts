@@ -1,9 +1,10 @@
 /** Images to views: the part of the pipeline that runs in a worker. A pure function of the task. */
-import { RelataError } from "../errors.ts";
 import { Random } from "../random.ts";
 import { sampleCrop } from "./crop.ts";
 import type { DecodeCache } from "./decode-cache.ts";
-import type { Channels, Raster } from "./decode.ts";
+import { isUnreadable, type Channels, type Raster } from "./decode.ts";
+import { ReadError } from "./file-reader.ts";
+import type { ImageSource } from "./image-source.ts";
 import { Resampler } from "./resample.ts";
 import type { ViewGroup } from "./view-group.ts";
 
@@ -12,6 +13,8 @@ export interface RenderSettings {
   readonly views: readonly ViewGroup[];
   readonly channels: Channels;
   readonly background: string;
+  /** Seconds; see FileReader. */
+  readonly readTimeout: number;
 }
 
 /** A few samples of a batch. */
@@ -22,7 +25,7 @@ export interface RenderTask {
 }
 
 export interface RenderSample {
-  readonly path: string;
+  readonly source: ImageSource;
   /** The sample's key for random draws; stays the same when another image takes its place. */
   readonly index: number;
 }
@@ -33,8 +36,14 @@ export interface Rendered {
   readonly pixels: readonly Uint8Array[];
   /** [samples, count, 5] x, y, width, height in source pixels, flip 0 or 1. */
   readonly rects: readonly Float32Array[];
-  /** [samples] why the image could not be read. */
-  readonly failures: readonly (string | undefined)[];
+  /** [samples] where the image could not be read. */
+  readonly failures: readonly (RenderFailure | undefined)[];
+}
+
+export interface RenderFailure {
+  readonly reason: string;
+  /** The disk does not give the bytes, so that there may be nothing wrong with the image. */
+  readonly unreachable: boolean;
 }
 
 /** Numbers of a rectangle: x, y, width, height, flip. */
@@ -44,23 +53,33 @@ export async function render(
   { settings, epoch, samples }: RenderTask,
   cache: DecodeCache,
 ): Promise<Rendered> {
-  const { views, channels, background } = settings;
+  const { channels, background } = settings;
   const rendered = {
-    pixels: views.map(({ count, size }) => new Uint8Array(samples.length * count * size * size * channels)),
-    rects: views.map(({ count }) => new Float32Array(samples.length * count * RECT_LENGTH)),
-    failures: [] as (string | undefined)[],
+    ...nothingRendered(settings, samples.length),
+    failures: [] as (RenderFailure | undefined)[],
   };
-  for (const [row, { path, index }] of samples.entries()) {
+  for (const [row, { source, index }] of samples.entries()) {
     try {
-      const image = await cache.decode(path, { channels, background });
+      const image = await cache.decode(source, { channels, background });
       renderViews(image, row, index, settings, epoch, rendered);
       rendered.failures.push(undefined);
     } catch (cause) {
-      if (!(cause instanceof RelataError && cause.code === "IMAGE_UNREADABLE")) throw cause;
-      rendered.failures.push(cause.message);
+      if (!isUnreadable(cause)) throw cause;
+      rendered.failures.push({ reason: cause.message, unreachable: cause.cause instanceof ReadError });
     }
   }
   return rendered;
+}
+
+/** Of samples that could not be read. */
+export function nothingRendered(
+  { views, channels }: RenderSettings,
+  samples: number,
+): Pick<Rendered, "pixels" | "rects"> {
+  return {
+    pixels: views.map(({ count, size }) => new Uint8Array(samples * count * size * size * channels)),
+    rects: views.map(({ count }) => new Float32Array(samples * count * RECT_LENGTH)),
+  };
 }
 
 function renderViews(

@@ -54,7 +54,7 @@ const kernels = new ResampleKernels();
  * next: going back and forth between images copies them every time.
  */
 export class Resampler {
-  private readonly image: Raster;
+  readonly image: Raster;
   /** levels[k]: the image with sides divided by 2^k. */
   private levels: Level[] = [];
 

@@ -4,9 +4,10 @@ import { DecodeCache } from "./decode-cache.ts";
 import { render, type RenderTask } from "./render.ts";
 
 // A worker serves one pipeline, whose settings never change.
-const cache = new DecodeCache();
+let cache: DecodeCache | undefined;
 
 export default async function work(task: RenderTask): Promise<unknown> {
+  cache ??= DecodeCache.of(task.settings);
   const rendered = await render(task, cache);
   const buffers = [...rendered.pixels, ...rendered.rects].map((array) => array.buffer);
   return move({ [transferableSymbol]: buffers, [valueSymbol]: rendered });

@@ -5,6 +5,7 @@
 import type { Baseline, EvalResult, Figure } from "./card.ts";
 import { pooledOnce, type Extractor, type ImageSet } from "./extractor.ts";
 import { knnClassify } from "./knn.ts";
+import type { Progress } from "./labelled-images.ts";
 import { retrieval } from "./retrieval.ts";
 import type { Segmentation } from "./segmentation.ts";
 import { named, type Found, type Measured, type Task } from "./task.ts";
@@ -87,17 +88,22 @@ export interface Evaluation {
 export class Evaluator {
   private readonly tasks: readonly Task[];
   private readonly rawPixels: Extractor;
+  private readonly progress: Progress;
   private byPixels: Promise<readonly Measured[]> | undefined;
 
-  /** @param rawPixels the baseline that knows nothing, measured once */
-  constructor(tasks: readonly Task[], rawPixels: Extractor) {
+  /**
+   * @param rawPixels the baseline that knows nothing, measured once
+   * @param progress hears of what takes long
+   */
+  constructor(tasks: readonly Task[], rawPixels: Extractor, progress: Progress = () => {}) {
     this.tasks = tasks;
     this.rawPixels = rawPixels;
+    this.progress = progress;
   }
 
   /** The figures alone, by log name: what the untrained backbone is remembered by. */
   async measure(extractor: Extractor): Promise<Record<string, number>> {
-    return scalarsOf(await this.run(extractor));
+    return scalarsOf(await this.run(extractor, "untrained backbone"));
   }
 
   /** Figures beside those of raw pixels and of the untrained backbone, by `measure` before training. */
@@ -106,18 +112,18 @@ export class Evaluator {
     network: string,
     untrained: Readonly<Record<string, number>>,
   ): Promise<Evaluation> {
-    const measured = await this.run(extractor);
-    const raw = await (this.byPixels ??= this.run(this.rawPixels));
+    const measured = await this.run(extractor, network);
+    const raw = await (this.byPixels ??= this.run(this.rawPixels, "raw pixels"));
     const rawScalars = scalarsOf(raw);
-    const results = measured.map(({ card, figures }): EvalResult => {
-      const beside = ({ name, value, key }: Measured["figures"][number]): Figure => {
+    const results = measured.map(({ card, figures, sweep }): EvalResult => {
+      const beside = ({ name, value, interval, key }: Measured["figures"][number]): Figure => {
         const baselines: Baseline[] = [];
         const [pixels, before] = [rawScalars[key], untrained[key]];
         if (pixels !== undefined) baselines.push({ name: "raw pixels", value: pixels });
         if (before !== undefined) baselines.push({ name: "untrained backbone", value: before });
-        return { name, value, baselines };
+        return { name, value, ...(interval === undefined ? {} : { interval }), baselines };
       };
-      return { card: { ...card, network }, figures: figures.map(beside) };
+      return { card: { ...card, network }, figures: figures.map(beside), ...(sweep ? { sweep } : {}) };
     });
     const found = measured.flatMap(({ found: trained }) => {
       const rawPixels = raw.find((one) => trained && one.found?.task === trained.task)?.found;
@@ -127,10 +133,11 @@ export class Evaluator {
     return { results, scalars: scalarsOf(measured), found, segmentation };
   }
 
-  private async run(extractor: Extractor): Promise<readonly Measured[]> {
+  private async run(extractor: Extractor, whose: string): Promise<readonly Measured[]> {
     const once = pooledOnce(extractor);
     const measured: Measured[] = [];
-    for (const task of this.tasks) measured.push(...(await task.measure(once)));
+    const progress: Progress = (what) => this.progress(`${whose}: ${what}`);
+    for (const task of this.tasks) measured.push(...(await task.measure(once, progress)));
     return measured;
   }
 }

@@ -36,11 +36,30 @@ export interface ClsAttention {
   readonly weights: Float32Array;
 }
 
+/** What a linear probe reads of an image. */
+export interface ProbeReadout {
+  /** The class tokens of this many last blocks, one after the other, the last block's last. */
+  readonly blocks: number;
+  /** And then the mean of the last block's patch tokens. */
+  readonly meanPatch: boolean;
+}
+
+export interface Readouts {
+  /** As by `pooled`. */
+  readonly pooled: Features;
+  /** What the linear probe reads; the same where it reads no more. */
+  readonly probe: Features;
+}
+
 export interface Extractor {
   /** What `pooled` gives: "cls token after the final norm". */
   readonly pooling: string;
   /** One vector per image. */
   pooled(images: Images): Promise<Features>;
+  /** That vector, and what a linear probe reads, from one pass. */
+  readouts(images: Images, probe: ProbeReadout): Promise<Readouts>;
+  /** What the linear probe reads, in words: "cls tokens of the last 4 blocks, each after the final norm". */
+  probing(probe: ProbeReadout): string;
   /** One vector per patch, batch after batch in the images' order: all at once may not fit the memory. */
   patches(images: Images): AsyncIterable<PatchBatch> | Iterable<PatchBatch>;
 }
@@ -55,6 +74,8 @@ export function pooledOnce(extractor: Extractor): Extractor {
       pooled.set(images, known);
       return known;
     },
+    readouts: (images, probe) => extractor.readouts(images, probe),
+    probing: (probe) => extractor.probing(probe),
     patches: (images) => extractor.patches(images),
   };
 }

@@ -23,15 +23,29 @@ export function unitRows({ data, count, dim }: Features, name: string): Features
     const start = row * dim;
     let square = 0;
     for (let i = start; i < start + dim; i++) square += data[i]! * data[i]!;
-    if (!Number.isFinite(square)) {
-      throw errors.evalInvalid(
-        "features",
-        `row ${row} of the ${name} is not finite`,
-        "the network that made it has diverged: evaluate an earlier checkpoint",
-      );
-    }
+    if (!Number.isFinite(square)) throw notFinite(row, name);
     const scale = square > 0 ? 1 / Math.sqrt(square) : 0;
     for (let i = start; i < start + dim; i++) unit[i] = data[i]! * scale;
   }
   return { data: unit, count, dim };
+}
+
+/**
+ * The features as they are.
+ *
+ * @param name what they are of, for errors
+ * @throws EVAL_INVALID for a value that is not finite
+ */
+export function checkFinite(features: Features, name: string): Features {
+  const at = features.data.findIndex((value) => !Number.isFinite(value));
+  if (at === -1) return features;
+  throw notFinite(Math.floor(at / features.dim), name);
+}
+
+function notFinite(row: number, name: string) {
+  return errors.evalInvalid(
+    "features",
+    `row ${row} of the ${name} is not finite`,
+    "the network that made it has diverged: evaluate an earlier checkpoint",
+  );
 }

@@ -5,6 +5,7 @@
  */
 import { errors } from "../errors.ts";
 import type { Features } from "./features.ts";
+import { checkLabels } from "./labels.ts";
 import type { MatMul } from "./mat-mul.ts";
 import { nearestNeighbours, type Neighbours } from "./neighbours.ts";
 
@@ -39,8 +40,8 @@ export async function knnClassify(
   options: Voting & { queries: Features; bank: Features; k: number; excludeSelf?: boolean; matMul?: MatMul },
 ): Promise<KnnResult> {
   const { queries, bank, queryLabels, bankLabels, numClasses } = options;
-  checkLabels("queryLabels", queryLabels, queries.count, numClasses);
-  checkLabels("bankLabels", bankLabels, bank.count, numClasses);
+  checkLabels("k-NN", "queryLabels", queryLabels, queries.count, numClasses);
+  checkLabels("k-NN", "bankLabels", bankLabels, bank.count, numClasses);
   return knnVote(await nearestNeighbours(options), options);
 }
 
@@ -92,21 +93,4 @@ function placeOf(label: number, votes: Float64Array): number {
     if (votes[c]! > own || (votes[c]! === own && c < label)) place++;
   }
   return place;
-}
-
-function checkLabels(name: string, labels: ArrayLike<number>, count: number, numClasses: number): void {
-  if (labels.length !== count) {
-    throw errors.evalInvalid(
-      "k-NN",
-      `${labels.length} ${name} for ${count} features`,
-      "give one label per row",
-    );
-  }
-  for (let i = 0; i < count; i++) {
-    const label = labels[i]!;
-    if (!Number.isInteger(label) || label < 0 || label >= numClasses) {
-      const problem = `${name}[${i}] is ${label}, with ${numClasses} classes`;
-      throw errors.evalInvalid("k-NN", problem, `number the classes 0..${numClasses - 1}`);
-    }
-  }
 }

@@ -1,5 +1,5 @@
 /** How many directions features use. */
-import type { Extractor, Images } from "./extractor.ts";
+import type { Extractor, Images, ProbeReadout, Readouts } from "./extractor.ts";
 import type { Features } from "./features.ts";
 import { symmetricEigenvalues } from "./symmetric-eigenvalues.ts";
 
@@ -66,13 +66,26 @@ export class RankedExtractor implements Extractor {
   }
 
   async pooled(images: Images): Promise<Features> {
-    const features = await this.extractor.pooled(images);
-    if (features.count > (this.largest?.count ?? 1)) this.largest = features;
-    return features;
+    return this.seen(await this.extractor.pooled(images));
+  }
+
+  async readouts(images: Images, probe: ProbeReadout): Promise<Readouts> {
+    const readouts = await this.extractor.readouts(images, probe);
+    this.seen(readouts.pooled);
+    return readouts;
+  }
+
+  probing(probe: ProbeReadout): string {
+    return this.extractor.probing(probe);
   }
 
   patches(images: Images): ReturnType<Extractor["patches"]> {
     return this.extractor.patches(images);
+  }
+
+  private seen(features: Features): Features {
+    if (features.count > (this.largest?.count ?? 1)) this.largest = features;
+    return features;
   }
 
   /** By log name; nothing where no images were pooled. */

@@ -8,7 +8,7 @@
  * its own pixels, in 0..1 and in the order of the image, shrunk in the same way where they are more than 16 x 16.
  */
 import { errors } from "../errors.ts";
-import type { Extractor, Images, PatchBatch } from "./extractor.ts";
+import type { Extractor, Images, PatchBatch, Readouts } from "./extractor.ts";
 import type { Features } from "./features.ts";
 
 /** ImageNet's mean and standard deviation per RGB channel, of values in 0..1. */
@@ -36,6 +36,15 @@ export class RawPixels implements Extractor {
       inColour(pixels.subarray(i * bytes, (i + 1) * bytes), channels),
     );
     return Promise.resolve(rawPixelFeatures(images, { width: size, height: size }));
+  }
+
+  async readouts(images: Images): Promise<Readouts> {
+    const pooled = await this.pooled(images);
+    return { pooled, probe: pooled };
+  }
+
+  probing(): string {
+    return this.pooling;
   }
 
   *patches({ pixels, count, size, channels }: Images): Generator<PatchBatch> {

@@ -35,7 +35,11 @@ const SHARES: Record<string, string> = {
   retrieval: "Retrieval",
   dense: "Dense evaluation",
   linear: "Linear probe accuracy",
-  finetune: "Fine-tuning accuracy",
+  logistic: "Logistic regression accuracy",
+  "few-shot": "Few-shot accuracy",
+  "low-shot": "Low-shot accuracy",
+  cluster: "Clusters against classes",
+  classification: "Classification accuracy",
 };
 
 /** Schedules: several plugins may have one of the same name, drawn in one chart. */

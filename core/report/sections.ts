@@ -1,6 +1,7 @@
 /** The sections of the report that hold figures, tables and text. */
 import { stringify } from "yaml";
-import type { EvalResult, Figure, ProtocolCard } from "../eval/card.ts";
+import { describeCard, standardError } from "../eval/card.ts";
+import type { EvalResult, Figure, ProtocolCard, SweepPoint } from "../eval/card.ts";
 import { lineChart } from "./charts.ts";
 import { chartsFromMetrics, healthCharts } from "./curves.ts";
 import { number, percent } from "./format.ts";
@@ -41,7 +42,7 @@ export function tiles(results: readonly EvalResult[]): Content {
 function tile({ task, network }: ProtocolCard, figure: Figure): Markup {
   const bar = (name: string, value: number, own: string) =>
     markup`<span class="${own}">${name}</span>
-      <span class="bar ${own}"><i style="width:${(value * 100).toFixed(2)}%"></i></span>
+      <span class="bar ${own}"><i style="width:${(Math.max(0, value) * 100).toFixed(2)}%"></i></span>
       <span class="number ${own}">${percent(value)}</span>`;
   return markup`<article class="card tile">
     <h2>${upper(task)}, ${figure.name}</h2>
@@ -87,25 +88,26 @@ export function evaluations(results: readonly EvalResult[]): Content {
   if (results.length === 0) return undefined;
   return markup`<section>
     <h2>Evaluation</h2>
-    <p>Each figure beside the same protocol without training; ± is one standard error over n queries.</p>
+    <p>Each figure beside the same protocol without training; ± is one standard error over n
+      queries, of a mean over episodes its 95 % interval.</p>
     <div class="results">${results.map(evaluation)}</div>
   </section>`;
 }
 
-function evaluation({ card, figures }: EvalResult): Markup {
+function evaluation({ card, figures, sweep }: EvalResult): Markup {
   const compared = [...new Set(figures.flatMap(({ baselines }) => baselines.map(({ name }) => name)))];
-  // Of a share of n yes-or-no answers; for a mean of values in 0..1 it is an upper bound. Sums over pixels have none.
-  const error = (value: number) =>
-    card.masks === undefined
-      ? markup`<small>±\u00a0${(Math.sqrt((value * (1 - value)) / card.n) * 100).toFixed(1)}</small>`
-      : undefined;
+  const error = ({ value, interval }: Figure) => {
+    const half = interval ?? standardError(card, value);
+    if (half === undefined) return undefined;
+    return markup`<small>±\u00a0${(half * 100).toFixed(1)}</small>`;
+  };
   const other = ({ baselines }: Figure, name: string) => {
     const found = baselines.find((baseline) => baseline.name === name);
     return markup`<td class="number">${found ? percent(found.value) : "–"}</td>`;
   };
   const row = (figure: Figure) => markup`<tr>
     <th scope="row">${figure.name}</th>
-    <td class="number own">${percent(figure.value)} ${error(figure.value)}</td>
+    <td class="number own">${percent(figure.value)} ${error(figure)}</td>
     ${compared.map((name) => other(figure, name))}
   </tr>`;
   const head = (name: string) => markup`<th class="number">${name}</th>`;
@@ -115,23 +117,25 @@ function evaluation({ card, figures }: EvalResult): Markup {
       <thead><tr><td></td>${[card.network, ...compared].map(head)}</tr></thead>
       <tbody>${figures.map(row)}</tbody>
     </table></div>
-    <p class="protocol">${protocol(card)}</p>
+    <p class="protocol">${describeCard(card)}</p>
+    ${sweepTable(sweep)}
   </article>`;
 }
 
-/** The protocol card in words. */
-function protocol(card: ProtocolCard): string {
-  const settings = [
-    card.k === undefined ? [] : `k\u00a0=\u00a0${card.k}`,
-    card.temperature === undefined ? [] : `T\u00a0=\u00a0${card.temperature}`,
-    `n\u00a0=\u00a0${card.n.toLocaleString("en-US")}`,
-    `seed\u00a0${card.seed}`,
-  ].flat();
-  const asked =
-    card.masks === undefined
-      ? `${upper(card.queries)} searched in ${card.bank}`
-      : `Fitted to ${card.bank}, tested on ${card.queries}; foreground by ${card.masks}`;
-  return `${asked}. ${upper(card.network)}, ${card.features}; ${card.crop}; ${settings.join(", ")}.`;
+/** What each learning rate came to. */
+function sweepTable(sweep: readonly SweepPoint[] = []): Content {
+  if (sweep.length < 2) return undefined;
+  const isHeldOut = sweep.some(({ heldOut }) => heldOut !== undefined);
+  const columns = ["learning rate", ...(isHeldOut ? ["held out"] : []), "test"];
+  const row = ({ lr, heldOut, test }: SweepPoint) => markup`<tr>
+    <th scope="row">${String(lr)}</th>
+    ${isHeldOut ? markup`<td class="number">${percent(heldOut ?? NaN)}</td>` : undefined}
+    <td class="number">${percent(test)}</td>
+  </tr>`;
+  return markup`<div class="scroll"><table>
+    <thead><tr>${columns.map((name) => markup`<th class="number">${name}</th>`)}</tr></thead>
+    <tbody>${sweep.map(row)}</tbody>
+  </table></div>`;
 }
 
 export function tables(list: readonly ReportTable[] = []): Content {

@@ -6,10 +6,10 @@ import type { Logger } from "../logger.ts";
 import { CHECKPOINTS } from "../tokens.ts";
 import { assemble, type ResolvedPlugin } from "../trainer/assemble.ts";
 import { valuesFor } from "../trainer/checkpoint.ts";
-import { makeEvaluator } from "../trainer/evaluate.ts";
+import { makeEvaluator, type EvaluatorOptions } from "../trainer/evaluate.ts";
 import type { RunFolder } from "./folder.ts";
 
-export interface EvaluateOptions {
+export interface EvaluateOptions extends EvaluatorOptions {
   readonly baseDir: string;
   readonly logger: Logger;
 }
@@ -17,13 +17,13 @@ export interface EvaluateOptions {
 /**
  * The figures of the newest whole checkpoint, and after how many steps it was saved. Writes nothing.
  *
- * @throws CHECKPOINT_MISSING, CHECKPOINT_MISMATCH
+ * @throws CHECKPOINT_MISSING, CHECKPOINT_MISMATCH, EVAL_UNLABELLED
  */
 export async function evaluateRun(
   folder: RunFolder,
   config: ResolvedConfig,
   plugins: readonly ResolvedPlugin[],
-  { baseDir, logger }: EvaluateOptions,
+  { baseDir, logger, ...options }: EvaluateOptions,
 ): Promise<{ evaluation: Evaluation; step: number }> {
   const status = (message: string) => logger.info(message);
   const assembly = await assemble(config, plugins, {
@@ -38,7 +38,7 @@ export async function evaluateRun(
     if (!checkpoint) throw errors.checkpointMissing(folder.path);
     const values = valuesFor(checkpoint, training.state.variables);
     status("loading the images");
-    const evaluator = await makeEvaluator(assembly);
+    const evaluator = await makeEvaluator(assembly, options);
     // Measured again: the images or the protocol may be others than the run's.
     status("evaluating the untrained backbone");
     await training.initialize();

@@ -12,6 +12,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import type { EvalResult } from "../eval/card.ts";
 import { errors } from "../errors.ts";
 import { RUN_FILES, type RunRecord } from "../report/runs.ts";
+import type { WeightsOrigin } from "../trainer/initial-weights.ts";
 import { writeJsonAtomic } from "./atomic-file.ts";
 import { isAlive } from "../process-alive.ts";
 
@@ -32,6 +33,8 @@ export interface RunFile extends RunRecord {
   readonly images: number;
   /** Trained weights. */
   readonly parameters: number;
+  /** The weights that it began with, unless they were random. */
+  readonly init?: WeightsOrigin;
   /** What was typed. */
   readonly command: string;
   /** The config's folder, which its paths start from. */
@@ -92,8 +95,8 @@ export class RunFolder {
    * @throws RUN_MISSING where it holds no resolved config, with the runs in it or beside it.
    */
   static open(path: string): RunFolder {
-    const named = [path, join(RUNS_FOLDER, path)].find(isRun);
-    if (named !== undefined) return new RunFolder(resolve(named));
+    const run = RunFolder.find(path);
+    if (run) return run;
     const missing = resolve(path);
     const known = [missing, dirname(missing)].flatMap((parent) =>
       existsSync(parent) ? readdirSync(parent).filter((name) => isRun(join(parent, name))) : [],
@@ -101,9 +104,15 @@ export class RunFolder {
     throw errors.runMissing(missing, known.slice(-5));
   }
 
-  /** Whether there is a run in exactly this folder. */
-  static exists(path: string): boolean {
-    return isRun(path);
+  /** The run in exactly this folder, if there is one. */
+  static at(path: string): RunFolder | undefined {
+    return isRun(path) ? new RunFolder(resolve(path)) : undefined;
+  }
+
+  /** As `open`; undefined where there is no run. */
+  static find(path: string): RunFolder | undefined {
+    const named = [path, join(RUNS_FOLDER, path)].find(isRun);
+    return named === undefined ? undefined : new RunFolder(resolve(named));
   }
 
   /** The folder, after a file of it was written. */

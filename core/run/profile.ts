@@ -40,11 +40,11 @@ export async function profileStep(
     logger: silentLogger,
     status,
   });
-  const { engine, training, run, dataset, accumulation } = assembly;
+  const { engine, training, run, trained, accumulation } = assembly;
   try {
     if (!(engine instanceof GraphEngine))
       throw errors.usage("the eager engine has no profile", "set train.engine to graph");
-    if (run.stepsPerEpoch === 0) throw errors.batchTooLarge(run.globalBatchSize, dataset.name, dataset.size);
+    if (run.stepsPerEpoch === 0) throw errors.batchTooLarge(run.globalBatchSize, trained.name, trained.size);
     await training.initialize();
     const batch = await firstBatch(assembly);
     const progress = { step: (run.epochs - 1) * run.stepsPerEpoch, epoch: run.epochs - 1 };

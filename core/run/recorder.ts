@@ -61,6 +61,7 @@ export class Recorder implements TrainObserver {
     // One more than are kept: a checkpoint is whole before an older one goes.
     this.folder.requireSpace(info.parameters * BYTES_PER_WEIGHT * (keptCheckpoints + 1));
     const before = info.fromStep > 0 ? this.folder.readRun() : undefined;
+    const init = info.init ?? before?.init;
     const now = new Date().toISOString();
     this.run = {
       status: "running",
@@ -74,6 +75,7 @@ export class Recorder implements TrainObserver {
       plugins: info.plugins,
       images: info.images,
       parameters: info.parameters,
+      ...(init && { init }),
       versions: versions(info.library),
       ...commitOf(baseDir),
       command,

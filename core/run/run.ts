@@ -2,6 +2,7 @@
 import type { ResolvedConfig } from "../config/schema.ts";
 import type { ResolvedPlugin } from "../trainer/assemble.ts";
 import { errors } from "../errors.ts";
+import type { NetworkRole } from "../weights/networks.ts";
 import { train, type TrainObserver, type TrainSummary } from "../trainer/train.ts";
 import { RunFolder } from "./folder.ts";
 import { lockRun } from "./lock.ts";
@@ -16,6 +17,10 @@ export interface RunOptions {
   readonly resume?: RunFolder | "auto";
   /** Go on with what fits where the config, the images or the plugins have changed. */
   readonly force?: boolean;
+  /** Weights to begin with: a safetensors or PyTorch file, a folder with one, a run, or a checkpoint of one. */
+  readonly init?: string;
+  /** Whose weights of those start every network (default: each network's own, as far as they are there). */
+  readonly initNetwork?: NetworkRole;
   /** One step, one evaluation and one checkpoint; the folder is removed again unless `out` names it. */
   readonly dryRun?: boolean;
   /** Finishes the step, saves and returns. */
@@ -34,7 +39,7 @@ export interface RunSummary extends TrainSummary {
 /**
  * Trains in a run folder and writes all that goes into it.
  *
- * @throws RUN_FOLDER_EXISTS, RUN_FOLDER_NOT_WRITABLE, RUN_DISK_FULL, RUN_BUSY, and what `train` throws. A run that
+ * @throws USAGE for `init` of a run that goes on, RUN_FOLDER_EXISTS, RUN_FOLDER_NOT_WRITABLE, RUN_DISK_FULL, RUN_BUSY, and what `train` throws. A run that
  *   fails after its first step keeps its folder, with the status "failed".
  */
 export async function runTraining(
@@ -42,9 +47,24 @@ export async function runTraining(
   plugins: readonly ResolvedPlugin[],
   options: RunOptions,
 ): Promise<RunSummary> {
-  const { baseDir, out, dryRun = false, force, signal, observer = {}, command = "train()" } = options;
+  const {
+    baseDir,
+    out,
+    dryRun = false,
+    force,
+    init,
+    initNetwork,
+    signal,
+    observer = {},
+    command = "train()",
+  } = options;
   const title = config.name ?? methodName(plugins);
   const resume = options.resume === "auto" ? runIn(out) : options.resume;
+  if (resume && options.resume !== "auto" && init !== undefined)
+    throw errors.usage(
+      "a run that goes on has its weights",
+      "leave out the weights to begin with, or start a new run",
+    );
   const folder = resume ?? RunFolder.create({ name: dryRun ? `${title}-dry-run` : title, out });
   const unlock = lockRun(folder);
   const written = writtenConfig(config, plugins);
@@ -64,6 +84,8 @@ export async function runTraining(
       folder: folder.path,
       resume: options.resume === "auto" ? "auto" : resume !== undefined,
       force,
+      init,
+      initNetwork,
       dryRun,
       signal,
       observer: inTurn(recorder, observer),
@@ -86,7 +108,7 @@ export async function runTraining(
 /** The run in a folder, if there is one. Throws USAGE where no folder is named. */
 function runIn(out: string | undefined): RunFolder | undefined {
   if (out === undefined) throw errors.usage("a run that may go on needs a folder", "name it: --out FOLDER");
-  return RunFolder.exists(out) ? RunFolder.open(out) : undefined;
+  return RunFolder.at(out);
 }
 
 /** A report that cannot be written does not undo a run. */

@@ -7,6 +7,8 @@ import { asPlugin } from "./as-plugin.ts";
 export interface ResolvedPlugin {
   readonly definition: PluginDefinition;
   readonly options: unknown;
+  /** What the config calls it, where that is not its name: a path or a package. */
+  readonly source?: string;
 }
 
 /** Lets a plugin tap the hooks and bind its services; what it throws is told in its name. */

@@ -1,26 +1,22 @@
 /** From a resolved config and its plugins to everything that a run needs. Nothing is trained yet. */
 import { resolve } from "node:path";
-import type { Backbone } from "../backbone.ts";
-import { runSchema, type ResolvedConfig } from "../config/schema.ts";
-import { Container } from "../container.ts";
-import type { RunInfo, ViewGroupSpec } from "../contexts.ts";
-import type { Dataset } from "../data/dataset.ts";
+import type { ResolvedConfig } from "../config/schema.ts";
+import type { Container } from "../container.ts";
+import type { RunInfo } from "../contexts.ts";
+import { subset, type Dataset } from "../data/dataset.ts";
 import { openEmoji } from "../data/emoji.ts";
-import { openImageFolder } from "../data/image-folder.ts";
-import { learningViews } from "../data/view-group.ts";
+import { isImageSet } from "../data/kind-of-images.ts";
+import { openImages } from "../data/open-images.ts";
+import { labelledSplit, type LabelledSplit } from "../data/split.ts";
 import { ViewPipeline, type ViewBatch } from "../data/pipeline.ts";
-import { createEngine } from "../engine/create-engine.ts";
-import type { Engine } from "../engine/engine.ts";
-import { ensureLibrary } from "../engine/install.ts";
 import { errors } from "../errors.ts";
-import { createHooks, type Hooks } from "../hooks.ts";
+import type { Engine } from "../engine/engine.ts";
+import type { Hooks } from "../hooks.ts";
 import type { Logger } from "../logger.ts";
-import { BACKBONE, CENTERING, CHECKPOINTS, DATASET, ENGINE, LOGGER, OPTIMIZER, RUN } from "../tokens.ts";
-import { VisionTransformer } from "../vit/vit.ts";
-import { applyPlugin, type ResolvedPlugin } from "./apply-plugin.ts";
+import { BACKBONE, CENTERING, DATASET, OPTIMIZER, RUN } from "../tokens.ts";
+import type { ResolvedPlugin } from "./apply-plugin.ts";
 import { MovingCenter } from "./centering.ts";
-import { FolderCheckpoints } from "./checkpoint.ts";
-import { AdamW } from "./optimizer.ts";
+import { compose, openEngine, runInfo } from "./compose.ts";
 import { Training } from "./training.ts";
 
 export type { ResolvedPlugin };
@@ -29,7 +25,13 @@ export interface Assembly {
   readonly config: ResolvedConfig;
   readonly container: Container;
   readonly hooks: Hooks;
+  /** All images: those of evaluations. */
   readonly dataset: Dataset;
+  /** The images that are trained on. */
+  readonly trained: Dataset;
+  /** Where not all images are trained on. */
+  readonly split: LabelledSplit | undefined;
+  readonly plugins: readonly ResolvedPlugin[];
   readonly run: RunInfo;
   readonly training: Training;
   readonly engine: Engine;
@@ -57,46 +59,17 @@ export async function assemble(
   { baseDir, checkpoints, logger, status, ...given }: AssembleOptions,
 ): Promise<Assembly> {
   const { train, data, teacher } = config;
-  const container = new Container();
-  const hooks = createHooks();
-
   status?.("opening the images");
   const opened = given.dataset ?? (await openDataset(config, baseDir));
-  container.bind(LOGGER, () => logger);
-  container.bind(DATASET, () => {
-    if (!opened) throw errors.datasetUnknown(data.dataset);
-    return opened;
-  });
-  container.bind(CHECKPOINTS, (services) => {
-    const { keepLast, keepEveryEpochs } = config.checkpoint;
-    const { stepsPerEpoch } = services.get(RUN);
-    const keepEverySteps = keepEveryEpochs && keepEveryEpochs * stepsPerEpoch;
-    return new FolderCheckpoints(checkpoints, { keepLast, keepEverySteps });
-  });
-  container.bind(OPTIMIZER, () => new AdamW({ ...train.adam, decayBiases: train.decayBiases }));
-  container.bind(CENTERING, () => new MovingCenter());
-  container.bind(RUN, (services) => runInfo(config, services.get(DATASET)));
-  let configured: Backbone | undefined;
-  container.bind(BACKBONE, () => (configured = makeBackbone(config, views)));
-  for (const plugin of plugins) applyPlugin(plugin, hooks, container);
-  const views = hooks.views.call([]);
-  if (learningViews(views).length === 0) throw errors.noViews();
-
+  const { container, hooks, views } = compose(config, plugins, { dataset: opened, checkpoints, logger });
   const dataset = container.get(DATASET);
+  const split = data.split === "train" ? await splitOf(config, dataset) : undefined;
+  const trained = split ? subset(dataset, split.train.name, split.train.indices) : dataset;
+  if (split) container.bind(RUN, () => runInfo(config, trained));
   const run = container.get(RUN);
   const backbone = container.get(BACKBONE);
-  if (backbone !== configured && saysBackbone(config))
-    logger.warn("a plugin brings the backbone: what the config says under backbone has no effect");
   status?.("opening TensorFlow");
-  const engine = container.has(ENGINE)
-    ? container.get(ENGINE)
-    : await createEngine({ ...train, library: (gpu) => ensureLibrary({ gpu }) });
-  const { deviceProblem, jitProblem } = engine.description;
-  if (deviceProblem) logger.warn(`the GPU is not used: ${deviceProblem}; \`relata doctor\` tells what to do`);
-  if (jitProblem)
-    logger.warn(
-      `XLA cannot compile here, so elementwise work is slower: ${jitProblem}; \`relata doctor\` tells what to do`,
-    );
+  const engine = await openEngine(config, container);
   const accumulation = train.batchSize / train.microBatch;
   let centers = false;
   const training = await Training.create({
@@ -132,13 +105,16 @@ export async function assemble(
     container,
     hooks,
     dataset,
+    trained,
+    split,
+    plugins,
     run,
     training,
     engine,
     accumulation,
     pipeline: () =>
       new ViewPipeline({
-        dataset,
+        dataset: trained,
         views,
         batchSize: train.microBatch,
         batchesPerEpoch: run.stepsPerEpoch * accumulation,
@@ -147,6 +123,9 @@ export async function assemble(
         background: data.background,
         workers: data.workers,
         prefetch: data.prefetch,
+        shuffleBlocks: data.shuffleBlocks,
+        readTimeout: data.readTimeout,
+        warn: (message) => logger.warn(message),
       }),
   };
 }
@@ -162,37 +141,20 @@ export async function firstBatch({ pipeline }: Assembly): Promise<ViewBatch> {
 }
 
 /** Undefined where the config leaves the dataset to a plugin. */
-async function openDataset({ data }: ResolvedConfig, baseDir: string): Promise<Dataset | undefined> {
+export async function openDataset(
+  { data }: Pick<ResolvedConfig, "data">,
+  baseDir: string,
+): Promise<Dataset | undefined> {
   if (data.dataset === "emoji")
     return openEmoji({ limit: data.limit, from: [import.meta.dirname, baseDir, process.cwd()] });
-  if (data.dataset === "image-folder")
-    return openImageFolder(resolve(baseDir, data.path!), { limit: data.limit });
-  return undefined;
+  if (!isImageSet(data.dataset)) return undefined;
+  const paths = [data.path!].flat().map((path) => resolve(baseDir, path));
+  return openImages(paths, { dataset: data.dataset, limit: data.limit });
 }
 
-function runInfo({ seed, train, data }: ResolvedConfig, dataset: Dataset): RunInfo {
-  const stepsPerEpoch = Math.floor(dataset.size / train.batchSize);
-  return {
-    seed,
-    epochs: train.epochs,
-    stepsPerEpoch,
-    totalSteps: train.epochs * stepsPerEpoch,
-    batchSize: train.microBatch,
-    globalBatchSize: train.batchSize,
-    channels: data.channels,
-    numClasses: dataset.classNames?.length,
-  };
-}
-
-/** Whether anything under `backbone` is not as it is by default. */
-function saysBackbone({ backbone }: ResolvedConfig): boolean {
-  return JSON.stringify(backbone) !== JSON.stringify(runSchema.shape.backbone.parse(undefined));
-}
-
-function makeBackbone(
-  { backbone, data }: ResolvedConfig,
-  views: readonly ViewGroupSpec[],
-): VisionTransformer {
-  const { imageSize = learningViews(views)[0]!.size, ...sizes } = backbone;
-  return new VisionTransformer({ ...sizes, imageSize, channels: data.channels });
+/** Throws SPLIT_LABELS, and what splitting throws. */
+async function splitOf({ seed, evaluation }: ResolvedConfig, dataset: Dataset): Promise<LabelledSplit> {
+  const split = await labelledSplit(dataset, { seed, ...evaluation, limit: undefined });
+  if (!split) throw errors.splitLabels(dataset.name);
+  return split;
 }

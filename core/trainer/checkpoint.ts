@@ -66,6 +66,9 @@ interface Manifest extends CheckpointInfo {
   readonly checksum: string;
 }
 
+/** Of a checkpoint's files, without their endings. */
+export const checkpointName = (step: number): string => `step-${String(step).padStart(8, "0")}`;
+
 export class FolderCheckpoints implements CheckpointStore {
   private readonly folder: string;
   private readonly retention: Retention;
@@ -76,7 +79,7 @@ export class FolderCheckpoints implements CheckpointStore {
   }
 
   async save({ tensors, ...info }: Checkpoint): Promise<string> {
-    const name = nameOf(info.step);
+    const name = checkpointName(info.step);
     const path = join(this.folder, `${name}.json`);
     await this.writing(path, async () => {
       const part = join(this.folder, `${name}.safetensors.part`);
@@ -93,7 +96,7 @@ export class FolderCheckpoints implements CheckpointStore {
   async latest(onDamaged: (error: Error) => void): Promise<Checkpoint | undefined> {
     for (const step of (await this.steps()).reverse()) {
       try {
-        return await readCheckpoint(join(this.folder, `${nameOf(step)}.json`));
+        return await readCheckpoint(join(this.folder, `${checkpointName(step)}.json`));
       } catch (error) {
         onDamaged(error as Error);
       }
@@ -113,8 +116,8 @@ export class FolderCheckpoints implements CheckpointStore {
     await this.writing(path, () => this.writeJson(path, best));
   }
 
-  /** Steps of whole checkpoints, in order. */
-  private async steps(): Promise<number[]> {
+  /** Of the whole checkpoints, ascending. */
+  async steps(): Promise<number[]> {
     const files = await readdir(this.folder).catch(() => [] as string[]);
     return files
       .flatMap((file) => /^step-(\d+)\.json$/.exec(file)?.[1] ?? [])
@@ -158,7 +161,7 @@ export class FolderCheckpoints implements CheckpointStore {
     const last = steps.slice(-keepLast);
     const kept = steps
       .filter((saved) => last.includes(saved) || isMultiple(saved) || saved === best?.step)
-      .map(nameOf);
+      .map(checkpointName);
     const files = (await readdir(this.folder)).filter((file) => /^step-\d+\./.test(file));
     // A checkpoint without its JSON is none: it goes first.
     for (const file of files.sort()) {
@@ -172,8 +175,6 @@ export class FolderCheckpoints implements CheckpointStore {
       if (/^(step-\d+|best)\..*part$/.test(file)) await rm(join(this.folder, file), { force: true });
   }
 }
-
-const nameOf = (step: number): string => `step-${String(step).padStart(8, "0")}`;
 
 const checksumOf = (manifest: object): string =>
   createHash("sha256").update(JSON.stringify(manifest)).digest("hex");
@@ -229,7 +230,7 @@ export interface Fit {
   readonly reshaped: readonly string[];
 }
 
-export function fitOf(checkpoint: Checkpoint, variables: readonly NamedShape[]): Fit {
+export function fitOf(checkpoint: Pick<Checkpoint, "tensors">, variables: readonly NamedShape[]): Fit {
   const saved = new Map(checkpoint.tensors.map((tensor) => [tensor.name, tensor]));
   const wanted = new Set(variables.map(({ name }) => name));
   const values = new Map<string, Float32Array>();
@@ -248,7 +249,10 @@ export function fitOf(checkpoint: Checkpoint, variables: readonly NamedShape[]):
 }
 
 /** The values by variable name, if they are this model's. Throws CHECKPOINT_MISMATCH listing the differences. */
-export function valuesFor(checkpoint: Checkpoint, variables: readonly NamedShape[]): Fit["values"] {
+export function valuesFor(
+  checkpoint: Pick<Checkpoint, "tensors">,
+  variables: readonly NamedShape[],
+): Fit["values"] {
   const { values, missing, unexpected, reshaped } = fitOf(checkpoint, variables);
   if (missing.length + unexpected.length + reshaped.length > 0)
     throw errors.checkpointMismatch(missing, unexpected, reshaped);

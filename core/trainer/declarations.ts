@@ -8,6 +8,7 @@ import {
   healthRule,
   initializer,
   inputSpec,
+  linearClassifier,
   maskSpec,
   networkSpec,
   optimizerGroupSpec,
@@ -25,6 +26,7 @@ import type {
   InputHandle,
   InputSpec,
   Initializer,
+  LinearClassifier,
   MaskHandle,
   MaskInputSpec,
   Network,
@@ -39,6 +41,7 @@ import type {
   Progress,
   RunInfo,
   SamplerContext,
+  ScaledWeight,
   ScheduleHandle,
   SetupContext,
   VariableHandle,
@@ -47,7 +50,7 @@ import type {
 } from "../contexts.ts";
 import { didYouMean } from "../config/did-you-mean.ts";
 import { learningViews } from "../data/view-group.ts";
-import { differences } from "../described.ts";
+import { described, differences } from "../described.ts";
 import { errors } from "../errors.ts";
 import { currentScope, pluginOf } from "../scopes.ts";
 import type { Services, Token } from "../tokens.ts";
@@ -68,6 +71,10 @@ export interface ParameterDeclaration extends VariableHandle {
   readonly group: (OptimizerGroup & OptimizerGroupSpec) | undefined;
   /** The schedule that opens its updates, if any. */
   gate?: ScheduleHandle;
+}
+
+interface ClassifierDeclaration extends LinearClassifier {
+  readonly owner: string;
 }
 
 /** State that only `update` writes. */
@@ -111,6 +118,8 @@ interface PhaseDeclaration extends PhaseHandle {
 export const STUDENT = "student";
 export const TEACHER = "teacher";
 
+const BACKBONE_PREFIX = "backbone.";
+
 export class Declarations implements SetupContext {
   readonly run: RunInfo;
   readonly backbone: Backbone;
@@ -127,6 +136,8 @@ export class Declarations implements SetupContext {
   readonly optimizerGroups = new Map<string, OptimizerGroup & OptimizerGroupSpec>();
   /** Signals by their names in the log. */
   readonly healthRules: HealthRule[] = [];
+  classifierDeclared: ClassifierDeclaration | undefined;
+  private readonly lrScales: ((weight: ScaledWeight) => number)[] = [];
   /** By view group. */
   readonly masks = new Map<string, MaskDeclaration>();
 
@@ -299,6 +310,46 @@ export class Declarations implements SetupContext {
     for (const rate of [spec.lr, spec.weightDecay])
       if (typeof rate === "object") declared("schedule", this.schedules, rate);
     return this.add(this.optimizerGroups, { ...spec, name: this.qualified(name) });
+  }
+
+  classifier(classifier: LinearClassifier): void {
+    requireArgument("setup.classifier", linearClassifier, classifier);
+    const plugin = this.plugin();
+    const [weight, bias] = [classifier.weight, classifier.bias].map((handle) =>
+      declared("variable", this.variables, handle),
+    ) as [VariableDeclaration, VariableDeclaration];
+    const known = this.classifierDeclared;
+    if (known) throw errors.declaredTwice("classifier", known.owner);
+    const classes = this.run.numClasses ?? 0;
+    const wanted = [`${classes},${this.backbone.embedDim}`, `${classes}`];
+    const got = [weight, bias].map(({ shape }) => shape.join());
+    if (wanted.join(" ") !== got.join(" ")) throw errors.classifierShape(plugin, got, wanted);
+    this.classifierDeclared = { weight, bias, owner: plugin };
+  }
+
+  lrScale(scale: (weight: ScaledWeight) => number): void {
+    requireFunction("learning-rate scale", "lrScale", scale);
+    const plugin = this.plugin();
+    this.lrScales.push((weight) => {
+      const value: unknown = asPlugin(plugin, "lrScale", () => scale(weight));
+      if (typeof value === "number" && Number.isFinite(value) && value >= 0) return value;
+      throw errors.lrScale(plugin, weight.name, described(value));
+    });
+  }
+
+  /** What all plugins together multiply the learning rate of a weight by. */
+  lrScaleOf(name: string): number {
+    const { backbone } = this;
+    const own = name.startsWith(BACKBONE_PREFIX) ? name.slice(BACKBONE_PREFIX.length) : undefined;
+    const weight: ScaledWeight = {
+      name,
+      get layer() {
+        if (own === undefined) return backbone.depth + 1;
+        if (!backbone.layerOf) throw errors.layersUnknown();
+        return backbone.layerOf(own);
+      },
+    };
+    return this.lrScales.reduce((product, scale) => product * scale(weight), 1);
   }
 
   schedule(name: string, at: (progress: Progress) => number): ScheduleHandle {

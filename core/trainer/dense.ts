@@ -6,13 +6,12 @@ import { errors } from "../errors.ts";
 import { denseTask } from "../eval/dense.ts";
 import type { MaskedSet } from "../eval/segmentation.ts";
 import type { Task } from "../eval/task.ts";
-import { LOGGER } from "../tokens.ts";
-import type { Assembly } from "./assemble.ts";
+import type { EvaluationSubject } from "./evaluation-subject.ts";
 import { imageOptions, loadSet, type LoadedSet } from "./image-sets.ts";
 
 /** Fitted to Google's drawings, tested on Twitter's. None where the config says so. */
 export async function emojiDense(
-  assembly: Assembly,
+  assembly: EvaluationSubject,
   { google, twitter }: { readonly google: LoadedSet; readonly twitter: LoadedSet },
   crop: string,
 ): Promise<Task[]> {
@@ -23,20 +22,20 @@ export async function emojiDense(
 
 /** Fitted to every other image that has a mask, tested on the rest. None unless the config names masks. */
 export async function folderDense(
-  assembly: Assembly,
+  assembly: EvaluationSubject,
   limit: number,
   size: number,
   crop: string,
 ): Promise<Task[]> {
   const source = await maskSource(assembly);
   if (!source) return [];
-  const { dataset, container } = assembly;
+  const { dataset, logger } = assembly;
   const all = Array.from({ length: dataset.size }, (_, i) => i);
   const masked = all.filter((i) => source.has(dataset.item(i)));
   if (masked.length < 2) throw errors.masksMissing(source.name, masked.length, dataset.size);
   if (masked.length < dataset.size) {
     const missing = `${dataset.size - masked.length} of ${dataset.size} images have no mask (${source.name})`;
-    container.get(LOGGER).warn(`${missing}: dense evaluation leaves them out`);
+    logger.warn(`${missing}: dense evaluation leaves them out`);
   }
   const chosen = evenlySpaced(masked, Math.max(2, limit));
   const half = (first: number, name: string) =>
@@ -51,7 +50,7 @@ export async function folderDense(
 
 /** Where the config says that the masks are. */
 async function maskSource(
-  { config: { evaluation } }: Assembly,
+  { config: { evaluation } }: EvaluationSubject,
   own?: MaskSource,
 ): Promise<MaskSource | undefined> {
   if (evaluation.dense === false) return undefined;
@@ -61,7 +60,7 @@ async function maskSource(
 }
 
 async function task(
-  assembly: Assembly,
+  assembly: EvaluationSubject,
   source: MaskSource,
   fit: LoadedSet,
   test: LoadedSet,

@@ -1,13 +1,19 @@
 /** Evaluates a run's network by the protocols that fit its dataset. */
-import { evenlySpaced, type Dataset } from "../data/dataset.ts";
-import type { EmojiDataset } from "../data/emoji.ts";
+import { evenlySpaced } from "../data/dataset.ts";
+import { isEmoji, type EmojiDataset } from "../data/emoji.ts";
 import { Evaluator, knnTask, retrievalTask, type Evaluation } from "../eval/evaluator.ts";
+import type { Progress } from "../eval/labelled-images.ts";
+import type { Protocol } from "../eval/protocols.ts";
 import { RankedExtractor } from "../eval/rank-me.ts";
 import { RawPixels } from "../eval/raw-pixels.ts";
 import type { Task } from "../eval/task.ts";
+import { LOGGER } from "../tokens.ts";
 import type { Assembly } from "./assemble.ts";
+import { classificationEvaluator } from "./classification.ts";
 import { emojiDense, folderDense } from "./dense.ts";
-import { FeatureExtractor } from "./features.ts";
+import type { EvaluationSubject } from "./evaluation-subject.ts";
+import { FeatureExtractor, trainedNetwork } from "./features.ts";
+import { labelledTasks } from "./labelled-tasks.ts";
 import { loadSet, loadViews, type LoadedSet } from "./image-sets.ts";
 
 /** Unlabelled and labelled folders are evaluated on this many images unless the config says otherwise. */
@@ -16,20 +22,51 @@ const DEFAULT_LIMIT = 2000;
 export interface RunEvaluator {
   /** Figures of the initial weights, by log name. */
   untrained: Readonly<Record<string, number>>;
+  /** Where training started, unless from the seed. */
+  initialWeights?: string | undefined;
   /** Remembers the present figures as those of the untrained backbone. */
   measureUntrained(): Promise<void>;
   evaluate(): Promise<Evaluation>;
 }
 
-export async function makeEvaluator(assembly: Assembly): Promise<RunEvaluator> {
-  const { training, dataset } = assembly;
-  const { views, backbone } = training.declarations;
-  const { size } = views[0]!;
-  const extractor = new FeatureExtractor(training, { size });
-  const tasks = isEmoji(dataset)
-    ? await emojiTasks(assembly, dataset, size)
-    : await folderTasks(assembly, size);
-  const evaluator = new Evaluator(tasks, new RawPixels(backbone.grid(size).stride));
+export interface EvaluatorOptions {
+  /** In the place of the config's. */
+  readonly protocols?: readonly Protocol[];
+  /** Hears of what takes long. */
+  readonly progress?: Progress;
+}
+
+/**
+ * Of a run's network, at the size of its first views. A run with a classifier is evaluated by that, unless protocols are
+ * asked for.
+ */
+export function makeEvaluator(assembly: Assembly, options?: EvaluatorOptions): Promise<RunEvaluator> {
+  const { training, config, dataset, container } = assembly;
+  const { classifierDeclared } = training.declarations;
+  if (classifierDeclared && !options?.protocols) return classificationEvaluator(assembly, classifierDeclared);
+  const { size } = training.declarations.views[0]!;
+  const logger = container.get(LOGGER);
+  return evaluatorOf({ network: trainedNetwork(training), size, config, dataset, logger }, options);
+}
+
+/**
+ * Of any network.
+ *
+ * @throws EVAL_UNLABELLED where a protocol needs classes and there are none, and what loading the images throws
+ */
+export async function evaluatorOf(
+  subject: EvaluationSubject,
+  { protocols = subject.config.evaluation.protocols, progress }: EvaluatorOptions = {},
+): Promise<RunEvaluator> {
+  const { network, size, dataset } = subject;
+  const extractor = new FeatureExtractor(network, { size });
+  const crop = isEmoji(dataset) ? `whole image at ${size} px` : `centre at ${size} px`;
+  const labelled = await labelledTasks(subject, protocols, crop);
+  const tasks = protocols.includes("knn")
+    ? await (isEmoji(dataset) ? emojiTasks(subject, dataset, crop) : folderTasks(subject, crop))
+    : [];
+  const rawPixels = new RawPixels(network.backbone.grid(size).stride);
+  const evaluator = new Evaluator([...tasks, ...labelled], rawPixels, progress);
   const run: RunEvaluator = {
     untrained: {},
     measureUntrained: async () => {
@@ -46,15 +83,10 @@ export async function makeEvaluator(assembly: Assembly): Promise<RunEvaluator> {
   return run;
 }
 
-function isEmoji(dataset: Dataset): dataset is EmojiDataset {
-  return "twitter" in dataset && "google" in dataset;
-}
-
 /** Twitter's drawings are looked up among Google's: the same emoji, and one of the same category. */
-async function emojiTasks(assembly: Assembly, dataset: EmojiDataset, size: number): Promise<Task[]> {
-  const { config } = assembly;
+async function emojiTasks(assembly: EvaluationSubject, dataset: EmojiDataset, crop: string): Promise<Task[]> {
+  const { config, size } = assembly;
   const { seed, evaluation } = config;
-  const crop = `whole image at ${size} px`;
   const emoji = Math.max(1, Math.floor((evaluation.limit ?? Infinity) / 2));
   const google = await loadSet(assembly, "Google emoji", evenlySpaced(dataset.google, emoji), size);
   const twitter = await loadSet(assembly, "Twitter emoji", evenlySpaced(dataset.twitter, emoji), size);
@@ -85,15 +117,14 @@ async function emojiTasks(assembly: Assembly, dataset: EmojiDataset, size: numbe
 }
 
 /** Leave-one-out k-NN where there are labels, view retrieval where there are none. */
-async function folderTasks(assembly: Assembly, size: number): Promise<Task[]> {
-  const { config, dataset } = assembly;
+async function folderTasks(assembly: EvaluationSubject, crop: string): Promise<Task[]> {
+  const { config, dataset, size } = assembly;
   const { evaluation, seed } = config;
   const limit = Math.min(dataset.size, evaluation.limit ?? DEFAULT_LIMIT);
   const all = Array.from({ length: dataset.size }, (_, i) => i);
   const chosen = evenlySpaced(all, limit);
   const loaded = await loadSet(assembly, dataset.name, chosen, size);
   const { images, indices } = loaded;
-  const crop = `centre at ${size} px`;
   const tasks: Task[] = [];
   if (dataset.classNames && images.count > 1) {
     const labels = indices.map((i) => dataset.item(i).label ?? 0);
@@ -118,7 +149,7 @@ async function folderTasks(assembly: Assembly, size: number): Promise<Task[]> {
 }
 
 /** A fixed crop, flip and colour change of each image has to find its image among all. */
-async function viewTask(assembly: Assembly, bank: LoadedSet, size: number): Promise<Task> {
+async function viewTask(assembly: EvaluationSubject, bank: LoadedSet, size: number): Promise<Task> {
   const name = `one view of each of ${bank.images.name}`;
   const queries = await loadViews(assembly, name, bank.indices, size);
   return retrievalTask({

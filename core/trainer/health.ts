@@ -18,8 +18,24 @@ export interface HealthOptions {
   readonly notes?: HealthNotes;
 }
 
-/** By signal: its medians over the first updates, and over the first ones that were judged. */
-export type HealthNotes = Readonly<Record<string, { readonly initial?: number; readonly settled?: number }>>;
+/** All that a monitor knows, as a checkpoint keeps it. */
+export interface HealthNotes {
+  /** By signal. */
+  readonly recent: Readonly<Record<string, RecentNotes>>;
+  /** By the limit's name. */
+  readonly standing: Readonly<Record<string, Standing>>;
+}
+
+interface RecentNotes {
+  /** The latest. */
+  readonly values: readonly number[];
+  /** How many values came since judging began. */
+  readonly judged: number;
+  /** Median over the first updates. */
+  readonly initial?: number;
+  /** Median over the first ones that were judged. */
+  readonly settled?: number;
+}
 
 /** What is known of the update that is judged. */
 export interface JudgedStep extends Progress {
@@ -47,17 +63,24 @@ const shortName = (signal: string): string => signal.replace(/^metric\//, "");
 
 /** The latest values of a signal. */
 class Recent {
-  private readonly values: number[] = [];
+  private readonly values: number[];
   private readonly size: number;
-  /** Values since judging began. */
-  judged = 0;
+  private judged: number;
   initial: number | undefined;
   settled: number | undefined;
 
-  constructor(size: number, { initial, settled }: HealthNotes[string] = {}) {
+  constructor(size: number, { values, judged, initial, settled }: RecentNotes = { values: [], judged: 0 }) {
     this.size = size;
+    // The window may have been another.
+    this.values = values.slice(-size);
+    this.judged = judged;
     this.initial = initial;
     this.settled = settled;
+  }
+
+  get notes(): RecentNotes {
+    const { values, judged, initial, settled } = this;
+    return { values: [...values], judged, initial, settled };
   }
 
   add(value: number, judging: boolean): void {
@@ -95,16 +118,19 @@ export class HealthMonitor {
     this.recent = new Map(
       rules.map(({ signal, window = options.window }) => [
         signal,
-        new Recent(window, options.notes?.[signal]),
+        new Recent(window, options.notes?.recent[signal]),
       ]),
     );
+    for (const [limit, standing] of Object.entries(options.notes?.standing ?? {}))
+      this.standing.set(limit, { ...standing });
   }
 
   /** What a resumed run's monitor has to know. */
   get notes(): HealthNotes {
-    return Object.fromEntries(
-      [...this.recent].map(([signal, { initial, settled }]) => [signal, { initial, settled }]),
-    );
+    return {
+      recent: Object.fromEntries([...this.recent].map(([signal, { notes }]) => [signal, notes])),
+      standing: Object.fromEntries([...this.standing].map(([limit, standing]) => [limit, { ...standing }])),
+    };
   }
 
   /** Takes the figures of an update, or of an evaluation, and judges the signals that are among them. */

@@ -1,8 +1,7 @@
 /** The images that a run is evaluated on, loaded at the size of its network. */
-import type { Dataset } from "../data/dataset.ts";
 import { augmentedBatches, centeredBatches, type EvaluationBatch } from "../data/evaluation.ts";
 import type { ImageSet } from "../eval/extractor.ts";
-import type { Assembly } from "./assemble.ts";
+import type { EvaluationImages } from "./evaluation-subject.ts";
 
 const LOAD_BATCH = 64;
 
@@ -14,7 +13,7 @@ export interface LoadedSet {
 
 /** The centre of each image. Throws IMAGE_UNREADABLE where none can be read. */
 export function loadSet(
-  assembly: Assembly,
+  assembly: EvaluationImages,
   name: string,
   indices: readonly number[],
   size: number,
@@ -25,7 +24,7 @@ export function loadSet(
 
 /** One changed view of each image, fixed by the run's seed. */
 export function loadViews(
-  assembly: Assembly,
+  assembly: EvaluationImages,
   name: string,
   indices: readonly number[],
   size: number,
@@ -35,13 +34,13 @@ export function loadViews(
   return collect(augmentedBatches(dataset, indices, config.seed, options), assembly, name, size);
 }
 
-export function imageOptions({ config }: Assembly, size: number) {
+export function imageOptions({ config }: Pick<EvaluationImages, "config">, size: number) {
   return { size, channels: config.data.channels, background: config.data.background };
 }
 
 async function collect(
   batches: AsyncIterable<EvaluationBatch>,
-  { dataset, config }: { readonly dataset: Dataset; readonly config: Assembly["config"] },
+  { dataset, config }: EvaluationImages,
   name: string,
   size: number,
 ): Promise<LoadedSet> {

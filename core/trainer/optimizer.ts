@@ -28,6 +28,8 @@ export interface TrainableParameter {
   readonly weightDecay: boolean | undefined;
   /** With numbers or an optimizer of its own; undefined for the run's. */
   readonly group: (OptimizerGroup & OptimizerGroupSpec) | undefined;
+  /** What its learning rate is multiplied by. */
+  readonly lrScale: number;
   /** The schedule that opens its updates, if any. */
   readonly gate: string | undefined;
 }

@@ -10,7 +10,7 @@ import { firstBatch, type Assembly } from "./assemble.ts";
 /** The first `count` samples of the run's first batch, with the views of step 0. */
 export async function sampleViews(assembly: Assembly, count: number): Promise<ViewSample[]> {
   if (count === 0) return [];
-  const { training, run, dataset, config } = assembly;
+  const { training, run, trained, config } = assembly;
   const batch = await firstBatch(assembly);
   const start = { step: 0, epoch: 0 };
   const feeds = training.feeds(batch, start);
@@ -24,9 +24,9 @@ export async function sampleViews(assembly: Assembly, count: number): Promise<Vi
   const samples = Math.min(count, run.batchSize);
   return Promise.all(
     Array.from({ length: samples }, async (_, b): Promise<ViewSample> => {
-      const item = dataset.item(batch.indices[b]!);
+      const item = trained.item(batch.indices[b]!);
       const { channels, background } = config.data;
-      const source = await decode(item.path, { channels, background });
+      const source = await decode(item, { channels, background });
       const boxes: Box[] = [];
       const views: ViewSample["views"][number][] = [];
       for (const { group, count: viewCount, size, auxiliary, grid, mask } of groups) {

@@ -58,7 +58,7 @@ export class RelationPictures {
         const shown: Shown = { assembly, views, outputs, relation, sample, samples: samples.length };
         return {
           relation,
-          name: assembly.dataset.item(batch.indices[b]!).id,
+          name: assembly.trained.item(batch.indices[b]!).id,
           points: POINTS.map((_, p) => ({
             teacher: viewAt(shown, "teacher", p),
             student: viewAt(shown, "student", p),

@@ -32,14 +32,14 @@ export async function newestCheckpoint(
  */
 export function resumedValues(
   checkpoint: Checkpoint,
-  { training, dataset, config }: Assembly,
+  { training, trained, config }: Assembly,
   plugins: readonly ResolvedPlugin[],
   { force = false, logger }: { force?: boolean; logger: Logger },
 ): ReadonlyMap<string, Float32Array> {
   const { variables } = training.state;
   const changed = learningDifferences(checkpoint.settings, config, plugins);
-  if (checkpoint.dataset !== dataset.fingerprint)
-    changed.push({ key: "the images", before: checkpoint.dataset, now: dataset.fingerprint });
+  if (checkpoint.dataset !== trained.fingerprint)
+    changed.push({ key: "the images", before: checkpoint.dataset, now: trained.fingerprint });
   if (!force) {
     if (changed.length > 0) throw errors.resumeDiffers(changed);
     return valuesFor(checkpoint, variables);

@@ -37,6 +37,8 @@ const FREE = [
   "data.path",
   "data.workers",
   "data.prefetch",
+  "data.readTimeout",
+  "data.maxUnreadable",
   "backbone.recompute",
   "train.maxSteps",
   "train.device",

@@ -49,7 +49,7 @@ export class ModelState {
       ? declarations
           .parameters()
           .filter((p) => p.trainable)
-          .map((p) => this.trainableParameter(p, student))
+          .map((p) => this.trainableParameter(p, student, declarations.lrScaleOf(p.name)))
       : [];
     this.optimizers = shareOut(this.trainable, optimizer, (name, shape) => add(name, shape, ZEROS, name));
     this.variables = this.initials.map((i) => i.variable);
@@ -90,9 +90,9 @@ export class ModelState {
     return this.trainable.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
   }
 
-  private trainableParameter(p: ParameterDeclaration, student: Network): TrainableParameter {
+  private trainableParameter(p: ParameterDeclaration, student: Network, lrScale: number): TrainableParameter {
     const { name, shape, weightDecay, group } = p;
-    return { name, shape, variable: this.get(p, student), weightDecay, group, gate: p.gate?.name };
+    return { name, shape, variable: this.get(p, student), weightDecay, group, lrScale, gate: p.gate?.name };
   }
 }
 
@@ -100,7 +100,8 @@ function variableKey({ name }: VariableDeclaration, network: Network | undefined
   return `${network?.name ?? "state"}/${name}`;
 }
 
-function initialValue(init: Initializer, size: number, random: Random): Float32Array {
+/** What a parameter starts as. */
+export function initialValue(init: Initializer, size: number, random: Random): Float32Array {
   const values = new Float32Array(size);
   switch (init.kind) {
     case "zeros":

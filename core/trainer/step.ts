@@ -291,13 +291,22 @@ class StepTrace {
     const { state, schedules, clipGrad, accumulation, accumulators } = this.parts;
     const scalar = (value: ScheduleHandle | number) =>
       typeof value === "number" ? tf.scalar(value) : (this.context.value(value) as tf.Scalar);
+    // Weights of one layer share a rate.
+    const rates = new Map<string, tf.Scalar>();
+    const scaled = (lr: ScheduleHandle | number, by: number): tf.Scalar => {
+      if (by === 1) return scalar(lr);
+      const key = `${typeof lr === "number" ? lr : lr.name} ${by}`;
+      const rate = rates.get(key) ?? tf.mul(scalar(lr), by);
+      rates.set(key, rate);
+      return rate;
+    };
     const own = gradients.map(({ parameter, gradient, squaredNorm }): ParameterGradient => {
       const { lr = schedules.lr, weightDecay = schedules.weightDecay } = parameter.group ?? {};
       const clip = parameter.group?.clipGrad ?? clipGrad;
       return {
         parameter,
         ...clipByNorm(gradient, squaredNorm, clip),
-        lr: scalar(lr),
+        lr: scaled(lr, parameter.lrScale),
         weightDecay: scalar(weightDecay),
       };
     });

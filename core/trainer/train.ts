@@ -2,8 +2,10 @@
 import type { ResolvedConfig } from "../config/schema.ts";
 import type { EpochContext, Progress, StepResult } from "../contexts.ts";
 import type { ViewBatch, ViewPipeline } from "../data/pipeline.ts";
+import { UnreadableImages } from "../data/unreadable-images.ts";
 import type { EvalResult } from "../eval/card.ts";
 import type { Evaluation } from "../eval/evaluator.ts";
+import type { Variable } from "../engine/engine.ts";
 import { errors, RelataError } from "../errors.ts";
 import { TensorFlowError } from "../engine/c-api.ts";
 import type { Logger } from "../logger.ts";
@@ -14,6 +16,8 @@ import type { BestCheckpoint, Checkpoint } from "./checkpoint.ts";
 import { makeEvaluator, type RunEvaluator } from "./evaluate.ts";
 import { makeMonitor } from "./health-rules.ts";
 import type { HealthMonitor, HealthNotes } from "./health.ts";
+import { openInitialWeights, originText, type WeightsOrigin } from "./initial-weights.ts";
+import type { NetworkRole } from "../weights/networks.ts";
 import { sampleViews } from "./preview.ts";
 import { RelationPictures } from "./relation-pictures.ts";
 import { newestCheckpoint, resumedValues } from "./resume.ts";
@@ -39,6 +43,8 @@ export interface TrainingStart {
   readonly parameters: number;
   readonly plugins: readonly string[];
   readonly images: number;
+  /** What the run begins with; absent where that is random, and where a run goes on. */
+  readonly init?: WeightsOrigin;
 }
 
 export interface StepReport extends StepResult {
@@ -75,6 +81,10 @@ export interface TrainOptions {
   readonly resume?: boolean | "auto";
   /** Go on with what fits where the config, the images or the plugins have changed. */
   readonly force?: boolean;
+  /** Weights to begin with, where the run does not go on: a file, a folder of a model, a run, a checkpoint of one. */
+  readonly init?: string;
+  /** Whose of those start every network (default: each network's own, as far as they are there). */
+  readonly initNetwork?: NetworkRole;
   /** One step, one evaluation, one checkpoint. */
   readonly dryRun?: boolean;
   /** Finishes the step, saves and returns. */
@@ -111,8 +121,8 @@ export async function train(
     status: (message) => observer.status?.(message),
   });
   try {
-    const { run, dataset } = assembly;
-    if (run.stepsPerEpoch === 0) throw errors.batchTooLarge(run.globalBatchSize, dataset.name, dataset.size);
+    const { run, trained } = assembly;
+    if (run.stepsPerEpoch === 0) throw errors.batchTooLarge(run.globalBatchSize, trained.name, trained.size);
     const pipeline = assembly.pipeline();
     try {
       return await new TrainRun(assembly, pipeline, plugins, options, logger).run();
@@ -132,10 +142,12 @@ class TrainRun {
   private readonly observer: TrainObserver;
   private readonly logger: Logger;
   private readonly relations: RelationPictures;
+  private readonly unreadable: UnreadableImages;
   private evaluator!: RunEvaluator;
   private monitor: HealthMonitor | undefined;
   private evaluations: readonly EvalResult[] = [];
   private savedStep = -1;
+  private origin: WeightsOrigin | undefined;
 
   constructor(
     assembly: Assembly,
@@ -146,6 +158,7 @@ class TrainRun {
   ) {
     this.assembly = assembly;
     this.relations = new RelationPictures(assembly, assembly.config.report.samples);
+    this.unreadable = new UnreadableImages(assembly.trained, assembly.config.data.maxUnreadable, logger);
     this.pipeline = pipeline;
     this.plugins = plugins;
     this.options = options;
@@ -179,7 +192,8 @@ class TrainRun {
         if (step % run.stepsPerEpoch === 0) await this.endEpoch(step, step === lastStep);
       }
     } catch (error) {
-      if (step > firstStep && isBetweenUpdates(error)) await this.save(step).catch(() => undefined);
+      const worthSaving = step > firstStep || codeOf(error) === "NOT_FINITE"; // which is replayed from there
+      if (worthSaving && isBetweenUpdates(error)) await this.save(step).catch(() => undefined);
       throw error;
     }
     const interrupted = step < lastStep;
@@ -193,7 +207,7 @@ class TrainRun {
   /** Sets the variables, from a checkpoint or the seed, and gives the step to go on with. */
   private async begin(): Promise<number> {
     const { training, config, container } = this.assembly;
-    const { resume, folder, force } = this.options;
+    const { resume, folder, force, init, initNetwork } = this.options;
     const orStart = resume === "auto";
     const { logger } = this;
     const checkpoint =
@@ -201,15 +215,23 @@ class TrainRun {
     if (checkpoint) {
       await training.initialize(resumedValues(checkpoint, this.assembly, this.plugins, { force, logger }));
       this.evaluator.untrained = checkpoint.notes["untrained"] as Record<string, number>;
-      this.watch(checkpoint.notes["health"] as HealthNotes | undefined);
+      this.evaluator.initialWeights = checkpoint.notes["initialWeights"] as string | undefined;
       this.savedStep = checkpoint.step;
     } else {
+      const weights = init === undefined ? undefined : await openInitialWeights(init, training, initNetwork);
       await training.initialize();
       this.observer.status?.("evaluating the untrained backbone");
       await this.evaluator.measureUntrained();
-      this.watch();
-      this.judge(this.progressAt(0), this.evaluator.untrained);
+      await weights?.load();
+      this.origin = weights?.origin;
+      this.evaluator.initialWeights = weights && originText(weights.origin);
     }
+    this.monitor = makeMonitor(
+      config,
+      training.declarations,
+      checkpoint ? (checkpoint.notes["health"] as HealthNotes | undefined) : undefined,
+    );
+    if (!checkpoint) this.judge(this.progressAt(0), this.evaluator.untrained);
     const { best } = config.checkpoint;
     const figures = Object.keys(this.evaluator.untrained);
     if (best !== undefined && !figures.includes(best)) throw errors.bestUnknown(best, figures);
@@ -219,11 +241,6 @@ class TrainRun {
   /** Whether the end of an epoch may have been cut off after its checkpoint was saved. */
   private isDue(step: number, lastStep: number): boolean {
     return step > 0 && step < lastStep && step % this.assembly.run.stepsPerEpoch === 0;
-  }
-
-  private watch(notes?: HealthNotes): void {
-    const { config, training } = this.assembly;
-    this.monitor = makeMonitor(config, training.declarations, notes);
   }
 
   /** Warns of what has become unhealthy, and gives the limits that signals were held to, for the log. */
@@ -236,7 +253,7 @@ class TrainRun {
   }
 
   private announce(fromStep: number): void {
-    const { training, run, engine, dataset, config } = this.assembly;
+    const { training, run, engine, trained, config } = this.assembly;
     const { device, precision, kind, library } = engine.description;
     this.observer.start?.({
       folder: this.options.folder,
@@ -250,7 +267,8 @@ class TrainRun {
       library,
       parameters: training.state.parameterCount(),
       plugins: this.plugins.map(({ definition }) => definition.manifest.name),
-      images: dataset.size,
+      images: trained.size,
+      ...(this.origin && { init: this.origin }),
     });
   }
 
@@ -269,16 +287,13 @@ class TrainRun {
     try {
       for (let micro = 1; ; micro++) {
         const batch = await clock.waiting(async () => (await batches.next()).value as ViewBatch);
-        for (const { index, by, reason } of batch.replaced) {
-          const item = this.assembly.dataset.item(index);
-          this.logger.warn(`${item.id} cannot be read (${reason}); image ${by} stands in for it`, item.id);
-        }
+        this.unreadable.add(batch);
         const kind = stepKind(micro, accumulation);
         const onCapture = () => this.observer.status?.("capturing the step");
         const outcome = await clock.computing(() => training.step(kind, batch, progress, onCapture));
         if (!outcome.finite) {
-          const saved = await this.saveBatch(micro, progress, outcome);
-          throw await training.notFinite(kind, progress, outcome, saved);
+          const kept = await this.saveBatch(micro, progress, outcome);
+          throw await training.notFinite(kind, progress, outcome, kept);
         }
         outcomes.push(outcome);
         if (micro === accumulation) return meanOf(outcomes);
@@ -296,8 +311,7 @@ class TrainRun {
   /** Keeps what the step was fed; what was wrong with it is worth telling where that cannot be kept. */
   private async saveBatch(micro: number, progress: Progress, { scalars, feeds }: StepOutcome) {
     const { training, accumulation, config } = this.assembly;
-    const { folder, dryRun } = this.options;
-    if (dryRun) return undefined;
+    const { folder } = this.options;
     try {
       const state = await training.saveBetweenUpdates();
       const { batchSize } = config.train;
@@ -332,6 +346,7 @@ class TrainRun {
     const { config, hooks, run } = this.assembly;
     const epoch = step / run.stepsPerEpoch;
     const { everyEpochs } = config.evaluation.knn;
+    this.unreadable.endEpoch(epoch);
     // First what must not be lost, then what can fail.
     if (last || epoch % config.checkpoint.everyEpochs === 0) await this.save(step);
     if (!last && everyEpochs > 0 && epoch % everyEpochs === 0) await this.evaluate(step);
@@ -361,14 +376,18 @@ class TrainRun {
 
   private async save(step: number): Promise<void> {
     if (step === this.savedStep) return;
-    const { training, container, engine, dataset, config } = this.assembly;
+    const { training, container, engine, trained, config } = this.assembly;
     const { variables } = training.state;
     const values = await engine.save(variables);
     const checkpoint: Checkpoint = {
       ...this.progressAt(step),
       settings: runSettings(config, this.plugins),
-      dataset: dataset.fingerprint,
-      notes: { untrained: this.evaluator.untrained, health: this.monitor?.notes },
+      dataset: trained.fingerprint,
+      notes: {
+        untrained: this.evaluator.untrained,
+        initialWeights: this.evaluator.initialWeights,
+        health: this.monitor?.notes,
+      },
       tensors: variables.map(({ name, shape }, i) => ({ name, shape, values: values[i]! })),
     };
     const path = await container.get(CHECKPOINTS).save(checkpoint);
@@ -405,6 +424,11 @@ function meanOf(outcomes: readonly StepOutcome[]): StepOutcome {
 
 /** Whether the state is, or can be made, that of the last whole update: not what TensorFlow began, and not the saving itself. */
 function isBetweenUpdates(error: unknown): boolean {
-  if (error instanceof TensorFlowError) return false;
-  return !(error instanceof RelataError && ["OP_FAILED", "CHECKPOINT_WRITE"].includes(error.code));
+  return (
+    !(error instanceof TensorFlowError) && !["OP_FAILED", "CHECKPOINT_WRITE"].includes(codeOf(error) ?? "")
+  );
+}
+
+function codeOf(error: unknown): string | undefined {
+  return error instanceof RelataError ? error.code : undefined;
 }

@@ -92,6 +92,13 @@ export class VisionTransformer implements Backbone {
     ];
   }
 
+  /** Tokens, positions and the patch embedding are layer 0 (section A.2 of BEiT, arXiv 2106.08254). */
+  layerOf(parameter: string): number {
+    const block = /^blocks\.(\d+)\./.exec(parameter)?.[1];
+    if (block !== undefined) return Number(block) + 1;
+    return parameter.startsWith("norm.") ? this.depth + 1 : 0;
+  }
+
   /** The token grid of a square view. Throws Error if the view is not a whole number of patches. */
   grid(size: number): TokenGrid {
     const { patchSize } = this.config;

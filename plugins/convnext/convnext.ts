@@ -113,6 +113,15 @@ export class ConvNext implements Backbone {
     ];
   }
 
+  /** The stem is layer 0; what merges positions belongs to the block after it. */
+  layerOf(parameter: string): number {
+    const [, part, stage, block] = /^(stages|downsample_layers)\.(\d+)\.(\d+)/.exec(parameter) ?? [];
+    if (part === undefined) return this.depth + 1;
+    if (part === "downsample_layers" && stage === "0") return 0;
+    const before = this.config.depths.slice(0, Number(stage)).reduce((sum, depth) => sum + depth, 0);
+    return before + (part === "stages" ? Number(block) : 0) + 1;
+  }
+
   /** The positions of the last stage. Throws Error if the view is not a whole number of them. */
   grid(size: number): TokenGrid {
     const { stride } = this;

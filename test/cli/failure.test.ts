@@ -109,9 +109,14 @@ describe("failures", () => {
       errors.runMissing("a", []),
       errors.noLoss(),
       errors.viewGroupMissing("a", "b", []),
+      errors.outputExists("a"),
+      errors.outputFormat("a", ["b"]),
+      errors.checkpointStep("a", 1, [2]),
+      errors.checkpointNetwork("a", ["b"]),
     ];
     const failures = [
       errors.runDiskFull("a"),
+      errors.outputWrite("a", "b"),
       errors.pluginThrew("a", "b", "c"),
       errors.notFinite(1, [], undefined),
       new Error(),

@@ -6,7 +6,9 @@ import { comparisonLines, runLines } from "../../cli/commands/runs.ts";
 import { installProgress } from "../../cli/library.ts";
 import { tableLines } from "../../cli/table.ts";
 import { Terminal } from "../../cli/terminal.ts";
-import { resultLines, TrainView } from "../../cli/train-view.ts";
+import { protocolLines, resultLines, TrainView } from "../../cli/train-view.ts";
+import { originLines } from "../../cli/weights-view.ts";
+import type { ProtocolCard } from "../../core/eval/card.ts";
 import type { RunSummary } from "../../core/report/runs.ts";
 import type { StepReport } from "../../core/trainer/train.ts";
 
@@ -47,6 +49,35 @@ describe("what the CLI shows", () => {
       "  category k-NN, top-1  50.0 %  (raw pixels 25.0 %)",
       "  category k-NN, top-5  50.0 %",
     ]);
+  });
+
+  it("is under the figures of a result how they were made, and the interval of a mean", () => {
+    const card: ProtocolCard = {
+      task: "5-way 1-shot",
+      network: "teacher",
+      features: "cls token",
+      crop: "whole",
+      fitted: "nearest class mean",
+      shots: 1,
+      seed: 0,
+      bank: "a, 10",
+      queries: "b, 5",
+      n: 5,
+    };
+    const figures = [{ name: "accuracy", value: 0.5, interval: 0.012, baselines: [] }];
+    const shots = (label: string) => `  ${label}, accuracy  50.0 % ± 1.2`;
+    const how =
+      "    Nearest class mean, fitted to a, 10, tested on b, 5. Teacher, cls token; whole; 1 shot, n = 5, seed 0.";
+    const results = [card, { ...card, task: "5-way 5-shot" }].map((card) => ({ card, figures }));
+    assert.deepEqual(plain(protocolLines(results)), [shots("5-way 1-shot"), how, shots("5-way 5-shot"), how]);
+  });
+
+  it("is what goes on now and then, where it changes often", () => {
+    const { terminal, lines } = log();
+    let now = 0;
+    const view = new TrainView(terminal, () => now);
+    for (let image = 0; image < 30; image++, now += 1000) view.progress(`image ${image}`);
+    assert.deepEqual(lines(), ["image 0", "image 10", "image 20"]);
   });
 
   it("is a table whose columns are as wide as they need, without empty ones", () => {
@@ -120,5 +151,41 @@ describe("what the CLI shows", () => {
     for (const bytes of [0, 5e8, 1e9]) tell({ stage: "download", item: "x.whl", bytes, total: 1e9 });
     tell({ stage: "unpack", item: "x.whl", bytes: 0, total: undefined });
     assert.deepEqual(lines(), ["downloading x.whl (1.0 GB)", "unpacking x.whl"]);
+  });
+
+  it("is what became of given weights, once for networks of which the same is to be said", () => {
+    const whole = {
+      from: "teacher",
+      kept: 150,
+      resized: [],
+      missing: [],
+      ofAnotherShape: [],
+      unexpected: [],
+    } as const;
+    const origin = {
+      path: "/x/dino.pth",
+      label: "dino.pth",
+      skipped: [{ name: "scale", reason: "F8_E4M3" }],
+      networks: [
+        { ...whole, network: "student" },
+        { ...whole, network: "teacher" },
+        {
+          ...whole,
+          network: "gram",
+          resized: [{ name: "backbone.pos_embed", from: 14, to: 6 }],
+          missing: ["a", "b", "c", "d"],
+          ofAnotherShape: [{ name: "e", file: [1, 2], here: [3] }],
+          unexpected: ["head.bias"],
+        },
+      ],
+    };
+    assert.deepEqual(plain(originLines(origin)), [
+      "student and teacher from the teacher of dino.pth: 150 weights",
+      "gram from the teacher of dino.pth: 151 weights; the position embedding resized from 14 x 14 to 6 x 6 patches",
+      "  missing, so they stay as they were: a, b, c and 1 more",
+      "  of another shape, so they stay as they were: e [1, 2], here [3]",
+      "  not used: head.bias",
+      "of types that are not read: scale (F8_E4M3)",
+    ]);
   });
 });

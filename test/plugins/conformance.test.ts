@@ -16,12 +16,14 @@ import gram from "../../plugins/gram/index.ts";
 import ibot from "../../plugins/ibot/index.ts";
 import koleo from "../../plugins/koleo/index.ts";
 import lion from "../../plugins/lion/index.ts";
+import layerDecay from "../../plugins/layer-decay/index.ts";
 import mae from "../../plugins/mae/index.ts";
 import multiCrop from "../../plugins/multi-crop/index.ts";
 import patchKernelAlignment from "../../plugins/patch-kernel-alignment/index.ts";
 import pixelRelation from "../../plugins/pixel-relation/index.ts";
 import simclr from "../../plugins/simclr/index.ts";
 import onlineProbe from "../../plugins/online-probe/index.ts";
+import supervised from "../../plugins/supervised/index.ts";
 import sinkhornKnopp from "../../plugins/sinkhorn-knopp/index.ts";
 import { builtins } from "../../registry/builtins.ts";
 import loss from "../../templates/loss/index.ts";
@@ -137,6 +139,21 @@ testPlugin(gram, {
   valid: [{ startEpoch: 0 }, { startEpoch: 1, updateEvery: 0.4, scale: 1 }],
   invalid: [{ options: { scale: 0.5 }, path: "scale" }],
   beside: [dino(head)],
+});
+
+testPlugin(supervised, {
+  valid: [{}, { mixup: 0.8, cutmix: 1, mixProbability: 0.9, labelSmoothing: 0, weight: 2 }],
+  invalid: [{ options: { labelSmoothing: 1 }, path: "labelSmoothing" }],
+  labels: 4,
+  batchSize: 4,
+  // Samples are mixed with others of their batch.
+  batchStatistics: true,
+});
+
+testPlugin(layerDecay, {
+  valid: [{}, { decay: 0.5 }],
+  invalid: [{ options: { decay: 0 }, path: "decay" }],
+  beside: [learnsOnes],
 });
 
 testPlugin(lion, {

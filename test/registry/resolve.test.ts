@@ -47,6 +47,11 @@ describe("plugin registry", () => {
       folder.write("script.mjs", source("script"));
       const found = await resolve("./lib/my-relation.ts", "./folder", "./script");
       assert.deepEqual(
+        found.map(({ source }) => source),
+        ["./lib/my-relation.ts", "./folder", "./script"],
+        "what the config calls them",
+      );
+      assert.deepEqual(
         found.map(({ definition, options }) => [definition.manifest.name, options]),
         [
           ["my-relation", { weight: 0.5 }],

@@ -18,6 +18,7 @@ import dino from "../../plugins/dino/index.ts";
 import gram from "../../plugins/gram/index.ts";
 import ibot from "../../plugins/ibot/index.ts";
 import koleo from "../../plugins/koleo/index.ts";
+import layerDecay from "../../plugins/layer-decay/index.ts";
 import lion from "../../plugins/lion/index.ts";
 import mae from "../../plugins/mae/index.ts";
 import multiCrop from "../../plugins/multi-crop/index.ts";
@@ -25,6 +26,7 @@ import onlineProbe from "../../plugins/online-probe/index.ts";
 import patchKernelAlignment from "../../plugins/patch-kernel-alignment/index.ts";
 import pixelRelation from "../../plugins/pixel-relation/index.ts";
 import simclr from "../../plugins/simclr/index.ts";
+import supervised from "../../plugins/supervised/index.ts";
 import sinkhornKnopp from "../../plugins/sinkhorn-knopp/index.ts";
 
 const own = definePlugin(
@@ -64,6 +66,8 @@ const uses: PluginUse[] = [
   gram({ startEpoch: 2 }),
   ibot({ maskRatio: 0.3, share: "mlp" }),
   koleo({ weight: 0.2 }),
+  layerDecay({ decay: 0.65 }),
+  supervised({ mixup: 0.8, cutmix: 1 }),
   lion({ beta1: 0.95 }),
   mae({ normPixLoss: false }),
   onlineProbe({ features: "cls+mean" }),
@@ -99,6 +103,10 @@ gram({ startEpoch: "half" });
 ibot({ share: "all" });
 // @ts-expect-error -- an option's name
 koleo({ weigth: 0.2 });
+// @ts-expect-error -- an option's name
+supervised({ mixUp: 0.8 });
+// @ts-expect-error -- a number
+layerDecay({ decay: "0.65" });
 // @ts-expect-error -- an option's name
 lion({ betas: [0.9, 0.99] });
 // @ts-expect-error -- a switch

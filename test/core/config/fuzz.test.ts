@@ -24,7 +24,7 @@ const odd = fc.oneof(
   fc.constantFrom(
     -1,
     0,
-    1e309,
+    Infinity,
     NaN,
     "",
     "__proto__",

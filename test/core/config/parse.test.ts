@@ -48,6 +48,9 @@ describe("config schema", () => {
         std: [0.229, 0.224, 0.225],
         background: "#ffffff",
         prefetch: 2,
+        readTimeout: 60,
+        maxUnreadable: 0.1,
+        split: "all",
       });
       const { train, teacher, seed } = parseConfig(config(), base);
       assert.deepEqual(train, {
@@ -97,6 +100,12 @@ describe("config schema", () => {
       assert.equal(dense(false), false);
       assert.deepEqual(dense({ masks: "alpha" }), { masks: "alpha" });
       assert.deepEqual(dense({ masks: "./alpha" }), { masks: `${base}/alpha` });
+    });
+
+    it("takes the folder that is tested on from the config's folder", () => {
+      const test = (value?: string) =>
+        parseConfig({ ...config(), evaluation: { test: value } }, base).evaluation.test;
+      assert.deepEqual([test(), test("./test"), test("/test")], [undefined, `${base}/test`, "/test"]);
     });
 
     it("accepts plugins as names, with options, and as values", () => {

@@ -44,6 +44,15 @@ class Oracle implements Extractor {
     return { data: new Float32Array(count).fill(1), count, dim: 1 };
   }
 
+  async readouts(images: ImageSet) {
+    const pooled = await this.pooled(images);
+    return { pooled, probe: pooled };
+  }
+
+  probing(): string {
+    return this.pooling;
+  }
+
   *patches(images: ImageSet): Generator<PatchBatch> {
     for (let first = 0; first < images.count; first++) {
       const mask = this.masks.get(images)!.subarray(first * SIZE * SIZE, (first + 1) * SIZE * SIZE);

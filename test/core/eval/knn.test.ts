@@ -4,6 +4,7 @@ import { knnClassify, knnVote } from "../../../core/eval/knn.ts";
 import { matMul } from "../../../core/eval/mat-mul.ts";
 import { nearestNeighbours } from "../../../core/eval/neighbours.ts";
 import { Random } from "../../../core/random.ts";
+import { labelledGolden, testOf, trainOf } from "./labelled-golden.ts";
 
 function rows(...vectors: number[][]): Features {
   return { data: Float32Array.from(vectors.flat()), count: vectors.length, dim: vectors[0]!.length };
@@ -179,4 +180,22 @@ describe("knnClassify", () => {
       });
     }
   });
+});
+
+describe("knnClassify beside scikit-learn", () => {
+  const golden = labelledGolden();
+  for (const { k, temperature, predictions } of golden.knn) {
+    it(`predicts what KNeighborsClassifier does: k = ${k}, T = ${temperature}`, async () => {
+      const found = await knnClassify({
+        queries: testOf(golden),
+        bank: trainOf(golden),
+        queryLabels: golden.testLabels,
+        bankLabels: golden.trainLabels,
+        numClasses: golden.shape[3],
+        k,
+        temperature,
+      });
+      assert.deepEqual([...found.predictions], predictions);
+    });
+  }
 });

@@ -207,6 +207,62 @@ describe("report page", () => {
     assert.ok(!shown.includes("<small>±"), "it is no share of n answers");
   });
 
+  it("says what each learning rate came to, and which was chosen on what", async () => {
+    const fitted = { ...card, k: undefined, temperature: undefined, fitted: "a linear layer", lr: 0.1 };
+    const probe = { ...fitted, task: "linear probe", lrSweep: [0.01, 0.1], lrChosenOn: "90 images held out" };
+    const sweep = [
+      { lr: 0.01, heldOut: 0.625, test: 0.5 },
+      { lr: 0.1, heldOut: 0.75, test: 0.25 },
+    ];
+    const figures = [{ name: "top-1", value: 0.25, baselines: [] }];
+    const shown = await renderReport({ ...empty, results: [{ card: probe, figures, sweep }] });
+    const flat = (text: string) => text.replaceAll(/\s*\n\s*/g, "");
+    assert.ok(
+      shown.includes("A linear layer, fitted to Google emoji, tested on Twitter emoji. Teacher,"),
+      "what was fitted",
+    );
+    const words = shown.replaceAll("\u00a0", " ");
+    assert.ok(words.includes("lr 0.1 of 0.01, 0.1, chosen on 90 images held out, n"), "the sweep");
+    assert.ok(
+      flat(shown).includes(
+        '>0.01</th><td class="number">62.5\u00a0%</td><td class="number">50.0\u00a0%</td>',
+      ),
+    );
+    const onTest = sweep.map(({ lr, test }) => ({ lr, test }));
+    const chosenOnTest = await renderReport({ ...empty, results: [{ card: probe, figures, sweep: onTest }] });
+    assert.ok(!chosenOnTest.includes(">held out</th>"));
+    assert.ok(flat(chosenOnTest).includes('>0.01</th><td class="number">50.0\u00a0%</td>'));
+  });
+
+  it("gives a mean over episodes its own interval, and a clustering none", async () => {
+    const figures = [{ name: "accuracy", value: 0.5, interval: 0.0123, baselines: [] }];
+    const few = {
+      ...card,
+      k: undefined,
+      temperature: undefined,
+      ways: 5,
+      shots: 1,
+      episodes: 1000,
+      fitted: "means",
+    };
+    const shown = await renderReport({ ...empty, results: [{ card: few, figures }] });
+    assert.match(shown, /50\.0\u00a0% <small>±\u00a01\.2<\/small>/);
+    assert.ok(shown.includes("5\u00a0ways, 1\u00a0shot, 1,000\u00a0episodes, n"));
+    const clusters = {
+      ...card,
+      k: undefined,
+      temperature: undefined,
+      clusters: 9,
+      restarts: 10,
+      fitted: "k-means",
+    };
+    const ari = [{ name: "ARI", value: -0.1, baselines: [{ name: "raw pixels" as const, value: 0.1 }] }];
+    const clustered = await renderReport({ ...empty, results: [{ card: clusters, figures: ari }] });
+    assert.ok(clustered.includes("Twitter emoji in 9 clusters by k-means."));
+    assert.ok(!clustered.includes("<small>±"));
+    assert.ok(!clustered.includes("width:-"), "a bar has no negative width");
+  });
+
   it("holds each image whole, as a PNG, with a text", async () => {
     const images = [
       ...page.matchAll(/<img src="data:image\/png;base64,([^"]+)" width="4" height="4" alt="([^"]+)">/g),

@@ -4,8 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
 import { parseConfig } from "../../../core/config/parse.ts";
+import { parseWeightsConfig } from "../../../core/config/weights-config.ts";
 import { readMetrics } from "../../../core/report/metrics-log.ts";
 import { evaluateRun } from "../../../core/run/evaluate.ts";
+import { evaluateWeights } from "../../../core/run/evaluate-weights.ts";
 import { RunFolder } from "../../../core/run/folder.ts";
 import { previewViews } from "../../../core/run/preview.ts";
 import { runTraining, type RunOptions } from "../../../core/run/run.ts";
@@ -147,5 +149,40 @@ describe("a run", () => {
         ["global", "global", "local"],
       );
     }
+  });
+
+  it("that begins with given weights says so in run.json, also when it was gone on with", async () => {
+    const first = await run({ out: join(folder, "given") }, { maxSteps: 1 });
+    const { folder: path } = await run({ out: join(folder, "begun"), init: first.folder }, { maxSteps: 1 });
+    const { init } = RunFolder.open(path).readRun()!;
+    const [student, teacher] = init!.networks;
+    assert.equal(init!.label, "given after 1 step");
+    assert.deepEqual([student!.from, student!.missing, student!.unexpected], ["student", [], []]);
+    assert.deepEqual([teacher!.from, teacher!.missing, teacher!.unexpected], ["teacher", [], []]);
+    const resume = RunFolder.open(path);
+    await assert.rejects(run({ resume, init: first.folder }), { code: "USAGE" });
+    await run({ resume });
+    assert.deepEqual(RunFolder.open(path).readRun()!.init, init);
+    assert.equal(RunFolder.open(first.folder).readRun()!.init, undefined);
+  });
+
+  it("is evaluated as its weights alone are: the same figures, trained and untrained", async () => {
+    const { folder: path } = await run({ out: join(folder, "weighed") }, { maxSteps: 1 });
+    const { config, plugins } = await load();
+    const options = { baseDir: folder, logger: silentLogger };
+    const { evaluation } = await evaluateRun(RunFolder.open(path), config, plugins, options);
+    const written = {
+      data: { path: "images" },
+      evaluation: { knn: { k: 1 } },
+      train: { engine: "eager", backend: "cpu" },
+    };
+    const byWeights = await evaluateWeights(path, parseWeightsConfig(written), options);
+    assert.deepEqual(byWeights.evaluation.scalars, evaluation.scalars);
+    assert.deepEqual(byWeights.evaluation.results[0]!.figures, evaluation.results[0]!.figures);
+    assert.equal(byWeights.evaluation.results[0]!.card.network, "teacher of weighed after 1 step");
+    assert.throws(() => parseWeightsConfig({ ...written, plugins: ["dino"] }), {
+      code: "CONFIG_UNKNOWN_KEY",
+    });
+    assert.throws(() => parseWeightsConfig([]), { code: "CONFIG_INVALID" });
   });
 });

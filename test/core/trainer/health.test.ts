@@ -79,7 +79,8 @@ describe("the health monitor", () => {
     const grows = rule({ above: ({ settled }) => settled && 2 * settled });
     const { steps, monitor } = toldOf([grows], [100, 100, 1, 1, 1, 1, 3, 3, 3], { fromStep: 3 });
     assert.deepEqual(steps, [7]);
-    assert.deepEqual(monitor.notes["metric/acme.x"], { initial: 100, settled: 1 });
+    const { initial, settled } = monitor.notes.recent["metric/acme.x"]!;
+    assert.deepEqual([initial, settled], [100, 1]);
     const never = rule({ above: () => undefined });
     assert.deepEqual(toldOf([never], [1, 1, 1, 1]).warned, []);
   });
@@ -89,7 +90,8 @@ describe("the health monitor", () => {
     const notes = JSON.parse(
       JSON.stringify(toldOf([grows], [1, 1, 1]).monitor.notes),
     ) as HealthOptions["notes"];
-    assert.deepEqual(toldOf([grows], [3, 3, 3], { notes }).steps, [2]);
+    assert.deepEqual(toldOf([grows], [1, 1, 1, 3, 3, 3]).steps, [4]);
+    assert.deepEqual(toldOf([grows], [3, 3, 3], { notes }).steps, [1]);
     assert.deepEqual(toldOf([grows], [3, 3, 3]).steps, []);
   });
 

@@ -173,7 +173,10 @@ export async function trainTiny(run: TinyRun): Promise<{ summary: TrainSummary; 
         observer?.checkpoint?.(path, step);
       },
       warning: (message) => told.warnings.push(message),
-      status: (message) => told.status.push(message),
+      status: (message) => {
+        told.status.push(message);
+        observer?.status?.(message);
+      },
       views: (samples) => (told.views = samples),
     },
   });

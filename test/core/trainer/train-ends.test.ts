@@ -112,11 +112,12 @@ describe("train,", () => {
     beforeEach(() => writeFile(broken(), "no picture"));
     afterEach(() => rm(broken()));
 
-    it("shows others in their place and warns once of each", async () => {
+    it("shows others in their place and warns once of each, and counts them", async () => {
       const { summary, told } = await run({ train: { epochs: 3, batchSize: 11 } });
       assert.equal(summary.status, "finished");
-      assert.equal(told.warnings.length, 1);
       assert.match(told.warnings[0]!, /^even\/broken\.png cannot be read .*; image \d+ stands in for it$/);
+      const epochs = [1, 2, 3].map((epoch) => `epoch ${epoch}: 1 of 11 samples could not be read, and others stood in for them`); // prettier-ignore
+      assert.deepEqual(told.warnings.slice(1), epochs);
       assert.match(summary.evaluations[0]!.card.queries, /, 10$/, "the evaluation leaves it out");
     });
   });
