@@ -25,6 +25,8 @@ def vit(size, **options):
     model = VisionTransformer(img_size=size, **{**TINY, **options}).eval()
     for name, parameter in model.named_parameters():
         torch.nn.init.normal_(parameter, std=0.3 if "pos_embed" in name or "token" in name else 0.05)
+        if "norm" in name and name.endswith("weight"):
+            parameter.data += 1
     return model
 
 
