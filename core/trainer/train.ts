@@ -5,7 +5,6 @@ import type { ViewBatch, ViewPipeline } from "../data/pipeline.ts";
 import { UnreadableImages } from "../data/unreadable-images.ts";
 import type { EvalResult } from "../eval/card.ts";
 import type { Evaluation } from "../eval/evaluator.ts";
-import type { Variable } from "../engine/engine.ts";
 import { errors, RelataError } from "../errors.ts";
 import { TensorFlowError } from "../engine/c-api.ts";
 import type { Logger } from "../logger.ts";
@@ -311,7 +310,8 @@ class TrainRun {
   /** Keeps what the step was fed; what was wrong with it is worth telling where that cannot be kept. */
   private async saveBatch(micro: number, progress: Progress, { scalars, feeds }: StepOutcome) {
     const { training, accumulation, config } = this.assembly;
-    const { folder } = this.options;
+    const { folder, dryRun } = this.options;
+    if (dryRun) return undefined;
     try {
       const state = await training.saveBetweenUpdates();
       const { batchSize } = config.train;
