@@ -52,8 +52,9 @@ export async function replayStep(
   try {
     const { training, container } = assembly;
     const checkpoint = await container.get(CHECKPOINTS).latest((error) => logger.warn(String(error)));
-    // A run that stops at its first step has saved none: it began with the seed.
-    if (!checkpoint && saved?.step !== 0) throw errors.checkpointMissing(folder.path);
+    // A run that stops at its first step has saved none: it began with the seed, unless it was given weights.
+    const seeded = saved?.step === 0 && folder.readRun()?.init === undefined;
+    if (!checkpoint && !seeded) throw errors.checkpointMissing(folder.path);
     await training.initialize(checkpoint && valuesFor(checkpoint, training.state.variables));
     status("running the step");
     const step = checkpoint?.step ?? 0;

@@ -88,7 +88,7 @@ export function ibotLossOfFeatures(
 }
 
 /** Patches whose targets are looked at: enough for a mean, few beside those that are learned from. */
-const SAMPLE = 128;
+const SAMPLE = 64;
 
 /** Targets [S, K] of some of the masked patches, evenly spaced, and how well the student predicts them. */
 export function comparedSample({ teacher, student, prototypes, used, studentTemp }: PatchesOfLoss): {

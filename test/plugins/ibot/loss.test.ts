@@ -4,9 +4,14 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { MaskedPatches } from "../../../core/contexts.ts";
 import { Random } from "../../../core/random.ts";
 import { maskedRows } from "../../../core/trainer/mask-rows.ts";
-import { linear, patchWeights, teacherProbabilities } from "../../../core/math/index.ts";
+import {
+  linear,
+  patchWeights,
+  teacherProbabilities,
+  temperedCrossEntropy,
+} from "../../../core/math/index.ts";
 import type { Tracer } from "../../../core/engine/engine.ts";
-import { ibotLoss, ibotLossOfFeatures } from "../../../plugins/ibot/loss.ts";
+import { comparedSample, ibotLoss, ibotLossOfFeatures } from "../../../plugins/ibot/loss.ts";
 import { makeEngine } from "../../support/engines.ts";
 import { assertGradients, normal, useCpuBackend } from "../../core/math/numeric.ts";
 
@@ -180,4 +185,51 @@ describe("iBOT's loss of features", () => {
       engine.close();
     });
   }
+});
+
+describe("comparedSample", () => {
+  useCpuBackend();
+
+  const [rows, width] = [100, 3];
+  const patches = (used: tf.Tensor1D) => ({
+    teacher: {
+      rows: tf.softmax(normal<tf.Rank.R2>("teacher", [rows, K])),
+      probabilities: (own: tf.Tensor2D) => own,
+    },
+    student: normal<tf.Rank.R2>("student", [rows, width]),
+    prototypes: normal<tf.Rank.R2>("prototypes", [K, width]),
+    ...{ used, weights: used, studentTemp: STUDENT_TEMP },
+  });
+
+  it("takes 64 of many patches, evenly spaced, and compares those that are used", () => {
+    const used = tf.tensor1d(Float32Array.from({ length: rows }, (_, i) => Number(i < 70)));
+    const all = patches(used);
+    const chosen = tf.tensor1d(
+      Array.from({ length: 64 }, (_, i) => Math.floor((i * rows) / 64)),
+      "int32",
+    );
+    const sample = comparedSample(all);
+    const expected = tf.gather(all.teacher.rows, chosen);
+    assert.deepEqual([...sample.targets.dataSync()], [...expected.dataSync()]);
+    const counted = [...sample.used.dataSync()];
+    assert.equal(counted.filter((one) => one === 1).length, 45, "of the 70 that are used");
+    const losses = temperedCrossEntropy(
+      expected,
+      linear(tf.gather(all.student, chosen), all.prototypes),
+      STUDENT_TEMP,
+    ).dataSync();
+    const mean = [...losses].slice(0, 45).reduce((a, b) => a + b, 0) / 45;
+    assert.ok(Math.abs(sample.crossEntropy.dataSync()[0]! - mean) < 1e-4 * mean);
+  });
+
+  it("teaches nothing, and is 0 where no patch is used", () => {
+    const used = tf.ones<tf.Rank.R1>([rows]);
+    const gradient = tf.grad((student: tf.Tensor) => {
+      const sample = comparedSample({ ...patches(used), student: student as tf.Tensor2D });
+      return tf.add(sample.crossEntropy, tf.mul(0, tf.sum(student)));
+    })(normal("student", [rows, width]));
+    assert.ok(gradient.dataSync().every((value) => value === 0));
+    const none = comparedSample(patches(tf.zeros([rows])));
+    assert.equal(none.crossEntropy.dataSync()[0], 0);
+  });
 });
