@@ -1,14 +1,17 @@
 /** `relata eval … --weights`: a file of weights without a run. */
 import { resolve } from "node:path";
 import { errors } from "../core/errors.ts";
+import type { EvalResult } from "../core/eval/card.ts";
 import type { Protocol } from "../core/eval/protocols.ts";
-import type { ShowFigures } from "./commands/eval.ts";
 import { interruptible, type CliContext } from "./context.ts";
 import { ensureLibraryFor } from "./library.ts";
 import { withData, type ConfigOptions } from "./load-run.ts";
 import { theme } from "./theme.ts";
 import { TrainView } from "./train-view.ts";
 import { keptText, leftLines } from "./weights-view.ts";
+
+/** Tells figures under a heading, and writes them with what they are about. */
+export type ShowFigures = (heading: readonly string[], results: readonly EvalResult[], about: object) => void;
 
 export async function evalWeights(
   context: CliContext,

@@ -114,7 +114,13 @@ export type {
   PrototypeLayerOptions,
   PrototypeLayerSpec,
 } from "./heads/projection-head.ts";
-export type { Checkpoint, CheckpointInfo, CheckpointStore } from "./trainer/checkpoint.ts";
+export type {
+  BestCheckpoint,
+  Checkpoint,
+  CheckpointInfo,
+  CheckpointStore,
+  RunSettings,
+} from "./trainer/checkpoint.ts";
 export type { NamedTensor } from "./trainer/safetensors.ts";
 export type { Dataset, DatasetItem, ImageBlocks } from "./data/dataset.ts";
 export type { ByteRange, ImageSource, ParquetCell } from "./data/image-source.ts";

@@ -2,9 +2,9 @@ import { accessSync, constants } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { Argument, Command, InvalidArgumentError } from "commander";
 import { errors } from "../../core/errors.ts";
-import type { EvalResult } from "../../core/eval/card.ts";
 import { PROTOCOL_SUMMARIES, PROTOCOLS, type Protocol } from "../../core/eval/protocols.ts";
 import { interruptible, type CliContext } from "../context.ts";
+import type { ShowFigures } from "../eval-weights.ts";
 import { ensureLibraryFor } from "../library.ts";
 import { loadRun, type ConfigOptions } from "../load-run.ts";
 import { theme } from "../theme.ts";
@@ -50,9 +50,6 @@ export function evalCommand(context: CliContext): Command {
       }
     });
 }
-
-/** Tells figures under a heading, and writes them with what they are about. */
-export type ShowFigures = (heading: readonly string[], results: readonly EvalResult[], about: object) => void;
 
 async function evalRun(
   context: CliContext,

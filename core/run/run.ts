@@ -2,30 +2,16 @@
 import type { ResolvedConfig } from "../config/schema.ts";
 import type { ResolvedPlugin } from "../trainer/assemble.ts";
 import { errors } from "../errors.ts";
-import type { NetworkRole } from "../weights/networks.ts";
-import { train, type TrainObserver, type TrainSummary } from "../trainer/train.ts";
+import { train, type TrainObserver, type TrainOptions, type TrainSummary } from "../trainer/train.ts";
 import { RunFolder } from "./folder.ts";
 import { lockRun } from "./lock.ts";
 import { Recorder } from "./recorder.ts";
 
-export interface RunOptions {
-  /** The config's folder, which its paths start from. */
-  readonly baseDir: string;
-  /** The run's folder (default: a new one in "runs"). */
+export interface RunOptions extends Omit<TrainOptions, "folder" | "resume"> {
+  /** The run's folder (default: a new one in "runs"); that of a dry run is removed again unless it is named. */
   readonly out?: string;
   /** Go on with this run instead of starting one; "auto": with the run in `out`, where there is one already. */
   readonly resume?: RunFolder | "auto";
-  /** Go on with what fits where the config, the images or the plugins have changed. */
-  readonly force?: boolean;
-  /** Weights to begin with: a safetensors or PyTorch file, a folder with one, a run, or a checkpoint of one. */
-  readonly init?: string;
-  /** Whose weights of those start every network (default: each network's own, as far as they are there). */
-  readonly initNetwork?: NetworkRole;
-  /** One step, one evaluation and one checkpoint; the folder is removed again unless `out` names it. */
-  readonly dryRun?: boolean;
-  /** Finishes the step, saves and returns. */
-  readonly signal?: AbortSignal;
-  readonly observer?: TrainObserver;
   /** Noted in run.json and the report (default: "train()"). */
   readonly command?: string;
 }
@@ -39,28 +25,18 @@ export interface RunSummary extends TrainSummary {
 /**
  * Trains in a run folder and writes all that goes into it.
  *
- * @throws USAGE for `init` of a run that goes on, RUN_FOLDER_EXISTS, RUN_FOLDER_NOT_WRITABLE, RUN_DISK_FULL, RUN_BUSY, and what `train` throws. A run that
- *   fails after its first step keeps its folder, with the status "failed".
+ * @throws USAGE for `init` of a run that goes on, RUN_FOLDER_EXISTS, RUN_FOLDER_NOT_WRITABLE, RUN_DISK_FULL, RUN_BUSY,
+ *   and what `train` throws. A run that fails after its first step keeps its folder, with the status "failed".
  */
 export async function runTraining(
   config: ResolvedConfig,
   plugins: readonly ResolvedPlugin[],
-  options: RunOptions,
+  { out, resume: wanted, command = "train()", ...options }: RunOptions,
 ): Promise<RunSummary> {
-  const {
-    baseDir,
-    out,
-    dryRun = false,
-    force,
-    init,
-    initNetwork,
-    signal,
-    observer = {},
-    command = "train()",
-  } = options;
+  const { baseDir, dryRun = false, observer = {} } = options;
   const title = config.name ?? methodName(plugins);
-  const resume = options.resume === "auto" ? runIn(out) : options.resume;
-  if (resume && options.resume !== "auto" && init !== undefined)
+  const resume = wanted === "auto" ? runIn(out) : wanted;
+  if (resume && wanted !== "auto" && options.init !== undefined)
     throw errors.usage(
       "a run that goes on has its weights",
       "leave out the weights to begin with, or start a new run",
@@ -80,14 +56,9 @@ export async function runTraining(
   try {
     if (!resume) folder.writeConfig(written); // a resumed run's stays until the trainer has accepted it
     const summary = await train(config, plugins, {
-      baseDir,
+      ...options,
       folder: folder.path,
-      resume: options.resume === "auto" ? "auto" : resume !== undefined,
-      force,
-      init,
-      initNetwork,
-      dryRun,
-      signal,
+      resume: wanted === "auto" ? "auto" : resume !== undefined,
       observer: inTurn(recorder, observer),
     });
     await recorder.close(summary.status === "finished" ? "finished" : "stopped");

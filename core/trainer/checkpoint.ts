@@ -7,8 +7,15 @@ import { createHash } from "node:crypto";
 import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { errors } from "../errors.ts";
-import type { RunSettings } from "./run-settings.ts";
 import { readSafetensors, writeSafetensors, type NamedTensor } from "./safetensors.ts";
+
+/** What a run was told, as JSON with every default. */
+export interface RunSettings {
+  /** All of the config but its plugins. */
+  readonly config: Readonly<Record<string, unknown>>;
+  /** Options by the plugin's name. */
+  readonly plugins: Readonly<Record<string, unknown>>;
+}
 
 /** What a checkpoint says besides its tensors. */
 export interface CheckpointInfo {

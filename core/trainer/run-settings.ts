@@ -1,16 +1,9 @@
 /** What a run was told: its config and its plugins' options, as a checkpoint keeps them and a resumed run is held to them. */
 import { runSchema, type ResolvedConfig } from "../config/schema.ts";
 import type { ResolvedPlugin } from "./apply-plugin.ts";
+import type { RunSettings } from "./checkpoint.ts";
 
 type JsonObject = Readonly<Record<string, unknown>>;
-
-/** As JSON, with every default. */
-export interface RunSettings {
-  /** All of the config but its plugins. */
-  readonly config: JsonObject;
-  /** Options by the plugin's name. */
-  readonly plugins: JsonObject;
-}
 
 export function runSettings(
   { plugins: _, ...config }: ResolvedConfig,
