@@ -1,7 +1,8 @@
-/** A run that was stopped and resumed is the run that was not, bit for bit. */
+/** A run that was stopped and resumed is the run that was not, bit for bit; killed.test.ts has killed ones, with accumulation. */
 import assert from "node:assert/strict";
 import { readdir, truncate } from "node:fs/promises";
 import { join } from "node:path";
+import type { StepReport } from "../../../core/trainer/train.ts";
 import dino from "../../../plugins/dino/index.ts";
 import channelRelation from "../../../plugins/channel-relation/index.ts";
 import ibot from "../../../plugins/ibot/index.ts";
@@ -24,57 +25,34 @@ const sere = [
 describe("a resumed run", () => {
   const base = pictureFolder();
 
-  for (const [what, batch, stopAt] of [
-    ["in the middle of an epoch", {}, 3],
-    ["with accumulation", { batchSize: 4, microBatch: 2 }, 1],
-  ] as const) {
-    it(`goes on ${what} as if it had not been stopped, with other data workers too`, async () => {
-      const name = (part: string) => `${what} ${part}`;
-      const numbers = { ...batch, epochs: 3 };
-      const whole = await trainTiny({
-        base: base(),
-        name: name("whole"),
-        method: sere,
-        train: { ...numbers, maxSteps: 6 },
-      });
-      // Stopped by a signal during the step before.
-      const abort = new AbortController();
-      const first = await trainTiny({
-        base: base(),
-        name: name("resumed"),
-        method: sere,
-        data: { workers: 1 },
-        train: { ...numbers, maxSteps: 6 },
-        options: {
-          signal: abort.signal,
-          observer: { step: ({ step }) => step + 1 === stopAt && abort.abort() },
-        },
-      });
-      assert.deepEqual(
-        { ...first.summary, folder: "" },
-        { folder: "", status: "interrupted", step: stopAt, evaluations: [] },
-      );
-      assert.deepEqual(first.told.checkpoints.at(-1), stopAt);
-      const second = await trainTiny({
-        base: base(),
-        name: name("resumed"),
-        method: sere,
-        train: { ...numbers, maxSteps: 6 },
-        options: { resume: true },
-      });
-      assert.equal(second.told.starts[0]!.fromStep, stopAt);
-      assert.deepEqual([...losses(first.told), ...losses(second.told)], losses(whole.told));
-      assert.equal(whole.told.steps.length, 6);
-      const [wanted, got] = [
-        await checkpointOf(base(), name("whole")),
-        await checkpointOf(base(), name("resumed")),
-      ];
-      assert.ok(Object.keys(digests(wanted)).length > 100);
-      assert.deepEqual(digests(got), digests(wanted));
-      assert.deepEqual({ ...got, tensors: [] }, { ...wanted, tensors: [] });
-      assert.deepEqual(second.summary.evaluations, whole.summary.evaluations);
+  it("goes on in the middle of an epoch as if it had not been stopped, with other data workers too", async () => {
+    const numbers = { epochs: 3, maxSteps: 6 };
+    const given = { base: base(), method: sere, train: numbers };
+    const whole = await trainTiny({ ...given, name: "whole" });
+    // Stopped by a signal during the third step.
+    const abort = new AbortController();
+    const observer = { step: ({ step }: StepReport) => step === 2 && abort.abort() };
+    const first = await trainTiny({
+      ...given,
+      name: "resumed",
+      data: { workers: 1 },
+      options: { signal: abort.signal, observer },
     });
-  }
+    assert.deepEqual(
+      { ...first.summary, folder: "" },
+      { folder: "", status: "interrupted", step: 3, evaluations: [] },
+    );
+    assert.deepEqual(first.told.checkpoints.at(-1), 3);
+    const second = await trainTiny({ ...given, name: "resumed", options: { resume: true } });
+    assert.equal(second.told.starts[0]!.fromStep, 3);
+    assert.deepEqual([...losses(first.told), ...losses(second.told)], losses(whole.told));
+    assert.equal(whole.told.steps.length, 6);
+    const [wanted, got] = [await checkpointOf(base(), "whole"), await checkpointOf(base(), "resumed")];
+    assert.ok(Object.keys(digests(wanted)).length > 100);
+    assert.deepEqual(digests(got), digests(wanted));
+    assert.deepEqual({ ...got, tensors: [] }, { ...wanted, tensors: [] });
+    assert.deepEqual(second.summary.evaluations, whole.summary.evaluations);
+  });
 
   it("takes the checkpoint before a damaged one, and says so", async () => {
     const name = "damaged";

@@ -105,14 +105,14 @@ describe("train", () => {
   it("keeps checkpoints every few epochs and the best by a figure", async () => {
     const { told } = await run({
       name: "kept",
-      train: { epochs: 7 },
-      checkpoint: { keepLast: 1, keepEveryEpochs: 3, best: "knn/top1" },
+      train: { epochs: 5 },
+      checkpoint: { keepLast: 1, keepEveryEpochs: 2, best: "knn/top1" },
       evaluation: { knn: { everyEpochs: 1, k: 1 } },
     });
     const figures = told.evaluations.map(({ evaluation }) => evaluation.scalars["knn/top1"]!);
     const best = 5 * (1 + figures.indexOf(Math.max(...figures)));
-    assert.equal(figures.length, 7);
-    const steps = [...new Set([best, 15, 30, 35])].sort((a, b) => a - b);
+    assert.equal(figures.length, 5);
+    const steps = [...new Set([best, 10, 20, 25])].sort((a, b) => a - b);
     const folder = join(base(), "kept", "checkpoints");
     const files = await readdir(folder);
     assert.deepEqual(
