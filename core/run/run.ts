@@ -23,7 +23,7 @@ export interface RunOptions {
   readonly initNetwork?: NetworkRole;
   /** One step, one evaluation and one checkpoint; the folder is removed again unless `out` names it. */
   readonly dryRun?: boolean;
-  /** Finishes the step, saves and returns. */
+  /** Finishes the step, saves and returns; before the untrained network is evaluated its reason is thrown. */
   readonly signal?: AbortSignal;
   readonly observer?: TrainObserver;
   /** Noted in run.json and the report (default: "train()"). */

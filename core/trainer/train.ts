@@ -38,7 +38,7 @@ export interface TrainOptions {
   readonly initNetwork?: NetworkRole;
   /** One step, one evaluation, one checkpoint. */
   readonly dryRun?: boolean;
-  /** Finishes the step, saves and returns. */
+  /** Finishes the step, saves and returns; before the untrained network is evaluated its reason is thrown. */
   readonly signal?: AbortSignal;
   readonly observer?: TrainObserver;
 }

@@ -50,9 +50,27 @@ describe("train,", () => {
       assert.deepEqual(digests(cut), digests(short));
     });
 
+    it("ends an evaluation without its figures", async () => {
+      const abort = new AbortController();
+      const watch = { status: (what: string) => what === "evaluating" && abort.abort() };
+      const evaluation = { knn: { everyEpochs: 1, k: 1 } };
+      const { summary, told } = await run({ evaluation, options: { signal: abort.signal, observer: watch } });
+      assert.deepEqual([summary.status, told.checkpoints.length, told.evaluations], ["interrupted", 1, []]);
+    });
+
     it("before the first step saves the start", async () => {
-      const { summary, told } = await run({ options: { signal: AbortSignal.abort() } });
+      const abort = new AbortController();
+      const { summary, told } = await run({
+        options: { signal: abort.signal, observer: { views: () => abort.abort() } },
+      });
       assert.deepEqual([summary.status, summary.step, told.checkpoints], ["interrupted", 0, [0]]);
+    });
+
+    it("before what an untrained network does is known keeps nothing, and gives the signal's reason", async () => {
+      const told = nothingTold();
+      const signal = AbortSignal.abort(new Error("stopped early"));
+      await assert.rejects(run({ told, options: { signal } }), /stopped early/);
+      assert.deepEqual([told.starts, told.checkpoints], [[], []]);
     });
   });
 
