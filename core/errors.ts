@@ -815,7 +815,7 @@ export const errors = {
   runDiskFull: coded("RUN_DISK_FULL", (folder: string, needBytes?: number, freeBytes?: number) => ({
     message:
       needBytes === undefined || freeBytes === undefined
-        ? `the disk of ${folder} is full`
+        ? `the disk of ${folder} is full, or a file there is as large as files may be`
         : `the run needs about ${(needBytes / 1e9).toFixed(2)} GB in ${folder}, whose disk has ${(freeBytes / 1e9).toFixed(2)} GB left`,
     fix: "free some space, or name a folder on another disk with --out",
   })),
