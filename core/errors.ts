@@ -438,8 +438,8 @@ export const errors = {
     fix: "leave out --step for the latest one, or for the step that comes next",
   })),
   replayState: coded("REPLAY_STATE", (saved: number, checkpoint: number) => ({
-    message: `the saved batch is of step ${saved}, and the newest checkpoint of step ${checkpoint}`,
-    fix: "leave the checkpoint of the failing step where it is until the step was looked at; without it, resume the run",
+    message: `the saved batch is of step ${saved}, and the newest checkpoint up to there of step ${checkpoint}`,
+    fix: "look at a failing step before the run goes on past its checkpoint; without that, resume the run",
   })),
   replayMismatch: coded("REPLAY_MISMATCH", (what: string) => ({
     message: `the saved batch does not fit this config: ${what}`,
@@ -815,7 +815,7 @@ export const errors = {
   runDiskFull: coded("RUN_DISK_FULL", (folder: string, needBytes?: number, freeBytes?: number) => ({
     message:
       needBytes === undefined || freeBytes === undefined
-        ? `the disk of ${folder} is full`
+        ? `the disk of ${folder} is full, or a file there is as large as files may be`
         : `the run needs about ${(needBytes / 1e9).toFixed(2)} GB in ${folder}, whose disk has ${(freeBytes / 1e9).toFixed(2)} GB left`,
     fix: "free some space, or name a folder on another disk with --out",
   })),

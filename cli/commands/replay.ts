@@ -20,7 +20,11 @@ export function replayCommand(context: CliContext): Command {
       "run the step again at which a run stopped because it was not finite, and tell where that begins",
     )
     .argument("<run>", "the run's folder")
-    .option("--step <n>", "of several saved batches, that of this step (default: the latest)", stepNumber)
+    .option(
+      "--step <n>",
+      "of several saved batches, that of this step (default: the latest that the run did not get past)",
+      stepNumber,
+    )
     .action(async (path: string, options: ReplayCommandOptions) => {
       const { RunFolder } = await import("../../core/run/folder.ts");
       const { terminal, argv } = context;

@@ -365,7 +365,7 @@ export const runSchema = z.strictObject({
     .union([
       z.literal(false),
       z.strictObject({
-        window: count.default(50).describe("updates over which a signal is averaged before it is judged"),
+        window: count.default(50).describe("updates whose median is judged"),
       }),
     ])
     .prefault({})

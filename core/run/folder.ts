@@ -249,7 +249,8 @@ function readJson(file: string): unknown {
 /** Turns the file system's errors into coded ones. */
 function explained(folder: string, error: unknown): unknown {
   const code = (error as NodeJS.ErrnoException).code;
-  if (code === "ENOSPC" || code === "EDQUOT") return errors.runDiskFull(folder).because(error);
+  if (code !== undefined && ["ENOSPC", "EDQUOT", "EFBIG"].includes(code))
+    return errors.runDiskFull(folder).because(error);
   if (code !== undefined && ["EACCES", "EPERM", "EROFS", "ENOTDIR", "EEXIST", "EISDIR"].includes(code)) {
     return errors.runFolderNotWritable(folder, error).because(error);
   }

@@ -16,7 +16,7 @@ import type { RunFolder } from "./folder.ts";
 
 export interface ReplayOptions {
   readonly baseDir: string;
-  /** Of the batches that are kept, that of this step (default: the latest). */
+  /** Of the batches that are kept, that of this step (default: the latest that the run did not get past). */
   readonly step?: number;
   readonly logger: Logger;
 }
@@ -34,7 +34,8 @@ export interface Replayed extends Progress {
 }
 
 /**
- * From the newest checkpoint, with the batch that was kept; where none was, with the one that the run would go on with.
+ * From the batch's checkpoint, with the batch that was kept; where none was, or where the run got past it, from the newest
+ * checkpoint with the batch that the run would go on with.
  * The schedules' values are those of the config at hand. Writes nothing.
  *
  * @throws CHECKPOINT_MISSING, CHECKPOINT_MISMATCH, REPLAY_MISSING, REPLAY_DAMAGED, REPLAY_STATE, REPLAY_MISMATCH
@@ -45,15 +46,20 @@ export async function replayStep(
   plugins: readonly ResolvedPlugin[],
   { baseDir, step: wanted, logger }: ReplayOptions,
 ): Promise<Replayed> {
-  const saved = await savedReplay(folder, wanted);
+  const batches = replayFolder(folder.path);
+  const steps = await savedReplays(batches);
+  if (wanted !== undefined && !steps.includes(wanted)) throw errors.replayMissing(folder.path, wanted, steps);
   const status = (message: string) => logger.info(message);
   const { checkpoints } = folder;
   const assembly = await assemble(config, plugins, { baseDir, checkpoints, logger, status });
   try {
     const { training, container } = assembly;
-    const checkpoint = await container.get(CHECKPOINTS).latest((error) => logger.warn(String(error)));
-    // A run that stops at its first step has saved none: it began with the seed, unless it was given weights.
-    const seeded = saved?.step === 0 && folder.readRun()?.init === undefined;
+    const warn = (error: Error) => logger.warn(String(error));
+    const checkpoint = await container.get(CHECKPOINTS).latest(warn, wanted);
+    const at = wanted ?? steps.findLast((step) => step >= (checkpoint?.step ?? 0));
+    const saved = at === undefined ? undefined : await readReplay(batches, at);
+    // Where the state could not be saved at the first step: it began with the seed, unless it was given weights.
+    const seeded = at === 0 && folder.readRun()?.init === undefined;
     if (!checkpoint && !seeded) throw errors.checkpointMissing(folder.path);
     await training.initialize(checkpoint && valuesFor(checkpoint, training.state.variables));
     status("running the step");
@@ -62,15 +68,6 @@ export async function replayStep(
   } finally {
     assembly.engine.close();
   }
-}
-
-async function savedReplay(run: RunFolder, step: number | undefined): Promise<Replay | undefined> {
-  const folder = replayFolder(run.path);
-  const steps = await savedReplays(folder);
-  const wanted = step ?? steps.at(-1);
-  if (wanted === undefined) return undefined;
-  if (!steps.includes(wanted)) throw errors.replayMissing(run.path, wanted, steps);
-  return readReplay(folder, wanted);
 }
 
 async function runSaved(

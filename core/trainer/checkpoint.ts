@@ -4,6 +4,7 @@
  * exists when it does. `best.json` names the one that did best, where the run looks for it.
  */
 import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
 import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { errors } from "../errors.ts";
@@ -47,9 +48,9 @@ export interface BestCheckpoint {
 export interface CheckpointStore {
   /** Gives the path of what was saved. Throws CHECKPOINT_WRITE; what was there before stays. */
   save(checkpoint: Checkpoint): Promise<string>;
-  /** The newest whole checkpoint; a damaged one is passed over with a warning. */
-  latest(onDamaged: (error: Error) => void): Promise<Checkpoint | undefined>;
-  /** The saved checkpoint that did best, by `markBest`. */
+  /** The newest whole checkpoint, of the step `upTo` at most (default: any); damaged ones are told, and passed over. */
+  latest(onDamaged: (error: Error) => void, upTo?: number): Promise<Checkpoint | undefined>;
+  /** The saved checkpoint that did best, by `markBest`. Throws CHECKPOINT_DAMAGED where that cannot be read. */
   best(): Promise<BestCheckpoint | undefined>;
   /** From now on the checkpoint of that step is the best, and stays. Throws CHECKPOINT_WRITE. */
   markBest(best: BestCheckpoint): Promise<void>;
@@ -66,11 +67,8 @@ const FORMAT = 2;
 const BEST = "best.json";
 
 interface Manifest extends CheckpointInfo {
-  readonly format: number;
   /** Of the tensors' file. */
   readonly sha256: string;
-  /** Of the lines before it. */
-  readonly checksum: string;
 }
 
 /** Of a checkpoint's files, without their endings. */
@@ -92,16 +90,15 @@ export class FolderCheckpoints implements CheckpointStore {
       const part = join(this.folder, `${name}.safetensors.part`);
       const sha256 = await writeSafetensors(part, tensors, { format: "relata" });
       await rename(part, join(this.folder, `${name}.safetensors`));
-      const manifest = { format: FORMAT, ...info, sha256 };
-      await this.writeJson(path, { ...manifest, checksum: checksumOf(manifest) });
+      await this.writeJson(path, { ...info, sha256 } satisfies Manifest);
     });
     // What cannot be removed now is removed after the next one.
     await this.removeOthers(info.step).catch(() => undefined);
     return path;
   }
 
-  async latest(onDamaged: (error: Error) => void): Promise<Checkpoint | undefined> {
-    for (const step of (await this.steps()).reverse()) {
+  async latest(onDamaged: (error: Error) => void, upTo = Infinity): Promise<Checkpoint | undefined> {
+    for (const step of (await this.steps()).filter((step) => step <= upTo).reverse()) {
       try {
         return await readCheckpoint(join(this.folder, `${checkpointName(step)}.json`));
       } catch (error) {
@@ -112,10 +109,12 @@ export class FolderCheckpoints implements CheckpointStore {
   }
 
   async best(): Promise<BestCheckpoint | undefined> {
-    const steps = await this.steps();
-    const text = await readFile(join(this.folder, BEST), "utf8").catch(() => "null");
-    const best = parsed(text) as BestCheckpoint | null | undefined;
-    return best && steps.includes(best.step) ? best : undefined;
+    const path = join(this.folder, BEST);
+    if (!existsSync(path)) return undefined;
+    const best = await readJson<BestCheckpoint>(path).catch((error: unknown) => {
+      throw errors.checkpointDamaged(path, error).because(error);
+    });
+    return (await this.steps()).includes(best.step) ? best : undefined;
   }
 
   async markBest(best: BestCheckpoint): Promise<void> {
@@ -143,11 +142,12 @@ export class FolderCheckpoints implements CheckpointStore {
     }
   }
 
-  /** On the disk, and in its place, when it returns. */
-  private async writeJson(path: string, value: unknown): Promise<void> {
+  /** With its format and checksum, on the disk, and in its place, when it returns. */
+  private async writeJson(path: string, given: object): Promise<void> {
+    const value = { format: FORMAT, ...given };
     const file = await open(`${path}.part`, "w");
     try {
-      await file.writeFile(JSON.stringify(value, null, 2));
+      await file.writeFile(JSON.stringify({ ...value, checksum: checksumOf(value) }, null, 2));
       await file.sync();
     } finally {
       await file.close();
@@ -158,7 +158,7 @@ export class FolderCheckpoints implements CheckpointStore {
 
   /**
    * All but those that are kept, and what a crash left half written. Checkpoints of later steps are what training went
-   * back from: they were damaged.
+   * back from: they were damaged. Where it cannot be read which is the best, nothing is removed.
    */
   private async removeOthers(step: number): Promise<void> {
     const { keepLast, keepEverySteps } = this.retention;
@@ -183,15 +183,18 @@ export class FolderCheckpoints implements CheckpointStore {
   }
 }
 
-const checksumOf = (manifest: object): string =>
-  createHash("sha256").update(JSON.stringify(manifest)).digest("hex");
+const checksumOf = (value: object): string =>
+  createHash("sha256").update(JSON.stringify(value)).digest("hex");
 
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
+type Stored<T> = T & { readonly format: number; readonly checksum: string };
+
+/** What `writeJson` was given. Throws where it is no longer that. */
+async function readJson<T extends object>(path: string): Promise<T> {
+  const { checksum, ...value } = JSON.parse(await readFile(path, "utf8")) as Stored<T>;
+  const { format, ...given } = value;
+  if (format !== FORMAT) throw new Error(`format ${format} is not known`);
+  if (checksum !== checksumOf(value)) throw new Error("its own checksum does not match");
+  return given as unknown as T;
 }
 
 /** A rename is on the disk when its folder is. */
@@ -207,10 +210,7 @@ async function syncFolder(path: string): Promise<void> {
 /** Reads one checkpoint by its JSON file. Throws CHECKPOINT_DAMAGED. */
 export async function readCheckpoint(path: string): Promise<Checkpoint> {
   try {
-    const { checksum, ...manifest } = JSON.parse(await readFile(path, "utf8")) as Manifest;
-    const { format, sha256, ...info } = manifest;
-    if (format !== FORMAT) throw new Error(`format ${format} is not known`);
-    if (checksum !== checksumOf(manifest)) throw new Error("its own checksum does not match");
+    const { sha256, ...info } = await readJson<Manifest>(path);
     const file = await readSafetensors(path.replace(/\.json$/, ".safetensors"));
     if (file.sha256 !== sha256) throw new Error("the checksum does not match");
     return { ...info, tensors: [...file.tensors.values()] };

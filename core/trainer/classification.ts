@@ -33,10 +33,11 @@ const nothing: Evaluation = { results: [], scalars: {}, found: [] };
 export async function classificationEvaluator(
   assembly: Assembly,
   classifier: LinearClassifier,
+  signal?: AbortSignal,
 ): Promise<RunEvaluator> {
   const split = assembly.split ?? (await splitByFolder(assembly));
   if (!split) assembly.container.get(LOGGER).warn(UNTESTED);
-  const measure = split && (await classification(assembly, classifier, split));
+  const measure = split && (await classification(assembly, classifier, split, signal));
   const run: RunEvaluator = {
     untrained: {},
     measureUntrained: async () => {
@@ -53,12 +54,17 @@ async function splitByFolder({ config, dataset }: Assembly): Promise<LabelledSpl
   return test === undefined ? undefined : labelledSplit(dataset, { seed: config.seed, test, testShare });
 }
 
-async function classification(assembly: Assembly, classifier: LinearClassifier, split: LabelledSplit) {
+async function classification(
+  assembly: Assembly,
+  classifier: LinearClassifier,
+  split: LabelledSplit,
+  signal: AbortSignal | undefined,
+) {
   const { training, config } = assembly;
   const { size } = training.declarations.views[0]!;
   const classes = split.classNames.length;
   const { images, labels } = await loadPart(assembly, limited(split.test, config.evaluation.limit), size);
-  const extractor = new FeatureExtractor(trainedNetwork(training), { size });
+  const extractor = new FeatureExtractor(trainedNetwork(training), { size, signal });
   const program = await classifierProgram(assembly, extractor, classifier);
   return async (initialWeights: string | undefined): Promise<Evaluation> => {
     const features = await extractor.pooled(images);

@@ -193,9 +193,8 @@ class TrainRun {
       checkpoint ? (checkpoint.notes["health"] as HealthNotes | undefined) : undefined,
     );
     if (!checkpoint) this.judge(this.progressAt(0), this.evaluator.untrained);
-    const { best } = config.checkpoint;
-    const figures = Object.keys(this.evaluator.untrained);
-    if (best !== undefined && !figures.includes(best)) throw errors.bestUnknown(best, figures);
+    // Of a run that goes on, evaluations may have been others.
+    if (!checkpoint) this.figureOfBest(this.evaluator.untrained);
     return checkpoint ? checkpoint.step : 0;
   }
 
@@ -241,7 +240,7 @@ class TrainRun {
     const limits = this.judge(progress, outcome.scalars);
     const scalars = { ...outcome.scalars, ...Object.fromEntries(schedules), ...limits };
     const result: StepResult = { ...progress, scalars, imagesPerSecond: timing.imagesPerSecond };
-    this.assembly.hooks.afterStep.call(result);
+    // First who writes it down, then who can fail.
     this.observer.step?.({
       ...result,
       totalSteps: timing.lastStep,
@@ -250,6 +249,7 @@ class TrainRun {
       hostShare: timing.hostShare,
       memoryBytes: process.memoryUsage.rss(),
     });
+    this.assembly.hooks.afterStep.call(result);
   }
 
   private async endEpoch(step: number, last: boolean): Promise<void> {
@@ -278,8 +278,16 @@ class TrainRun {
     const progress = this.progressAt(step);
     const limits = this.judge(progress, evaluation.scalars);
     this.observer.evaluation?.({ ...evaluation, scalars: { ...evaluation.scalars, ...limits } }, progress);
-    if (best !== undefined) await this.markBest({ step, figure: best, value: evaluation.scalars[best]! });
+    const value = this.figureOfBest(evaluation.scalars);
+    if (best !== undefined && value !== undefined) await this.markBest({ step, figure: best, value });
     return true;
+  }
+
+  /** Throws BEST_UNKNOWN where an evaluation does not give it. */
+  private figureOfBest(scalars: Readonly<Record<string, number>>): number | undefined {
+    const { best } = this.assembly.config.checkpoint;
+    if (best !== undefined && !(best in scalars)) throw errors.bestUnknown(best, Object.keys(scalars));
+    return best === undefined ? undefined : scalars[best];
   }
 
   private async unlessStopped<T>(work: () => Promise<T>): Promise<T | undefined> {
@@ -294,8 +302,8 @@ class TrainRun {
 
   private async markBest(candidate: BestCheckpoint): Promise<void> {
     const store = this.assembly.container.get(CHECKPOINTS);
-    const best = await store.best();
-    if (best?.figure === candidate.figure && best.value >= candidate.value) return;
+    const best = await store.best().catch((error: unknown) => this.logger.warn(String(error)));
+    if (best?.figure === candidate.figure && !(candidate.value > best.value)) return;
     await store.markBest(candidate);
     this.observer.status?.(`the best ${candidate.figure} so far: ${candidate.value.toFixed(4)}`);
   }

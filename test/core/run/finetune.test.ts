@@ -175,6 +175,17 @@ describe("fine-tuning", () => {
       assert.deepEqual(digests(await checkpointOf(folder, "parts")), digests(await checkpointOf(folder, "whole"))); // prettier-ignore
     });
 
+    it("that is stopped in its evaluation saves, and evaluates when it goes on", async () => {
+      const short = { ...(await config()), train: { ...(await config()).train, epochs: 1, warmupEpochs: 0 } };
+      const stop = new AbortController();
+      const observer = { status: (what: string) => (what === "evaluating" ? stop.abort() : undefined) };
+      const out = join(folder, "unevaluated");
+      const first = await start(short, { out, ...(await initial()), signal: stop.signal, observer });
+      assert.deepEqual([first.status, first.step, first.evaluations], ["interrupted", 4, []]);
+      const resumed = await start(short, { resume: RunFolder.open(out) });
+      assert.deepEqual([resumed.status, resumed.step, resumed.evaluations.length], ["finished", 4, 1]);
+    });
+
     it("takes over the backbone as it is, and nothing else", async () => {
       const own = await written(pretraining, { epochs: 1 });
       const still = {

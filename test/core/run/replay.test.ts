@@ -122,11 +122,16 @@ describe("replay", () => {
     assert.equal(scalars["gradNorm"], expected["gradNorm"], "the norm of the sum over both micro-batches");
   });
 
-  it("of the first step begins with the seed, as the run did: there is no checkpoint", async () => {
+  it("of the first step has its figures, with its checkpoint, and from the seed where it could not be saved", async () => {
     const error = await failing("first", divides(1, { at: 0 }), whole);
     assert.ok(coded("NOT_FINITE", "step 0")(error), String(error));
-    const { recorded, scalars } = await replay("first", divides(1, { at: 0 }), whole);
-    assert.deepEqual(scalars, recorded);
+    for (const saved of [true, false]) {
+      const folder = join(folderOf("first"), "checkpoints");
+      assert.equal(existsSync(folder), true);
+      if (!saved) rmSync(folder, { recursive: true });
+      const { recorded, scalars } = await replay("first", divides(1, { at: 0 }), whole);
+      assert.deepEqual(scalars, recorded);
+    }
   });
 
   it("of a run without a saved batch runs the step that comes next", async () => {
@@ -139,6 +144,19 @@ describe("replay", () => {
     assert.equal(replayed.problem, undefined);
     await trainTiny({ ...given, options: { resume: true } });
     assert.equal(told.steps[2]!.scalars["gradNorm"], replayed.scalars["gradNorm"]);
+  });
+
+  it("takes the batch's own checkpoint, and the next step where the run got past the batch", async () => {
+    const mended = divides(1, { mended: true });
+    await failing("past", divides(1), whole);
+    const given = { base: base(), name: "past", method: [learnsOnes, mended], checkpoint };
+    await trainTiny({ ...given, train: { ...whole, maxSteps: 4 }, options: { resume: true } });
+    // Of the last two checkpoints one is the batch's.
+    const again = await replay("past", divides(1), whole, { step: STEP });
+    assert.deepEqual([again.step, again.scalars], [STEP, again.recorded]);
+    assert.ok(coded("NOT_FINITE", "divides/loss")(again.problem));
+    const next = await replay("past", mended, whole);
+    assert.deepEqual([next.step, next.recorded, next.problem], [4, undefined, undefined]);
   });
 
   it("refuses a step, a config and a checkpoint that are not the batch's", async () => {

@@ -120,4 +120,23 @@ describe("a checkpoint with flipped bytes", () => {
     assert.ok(damaged > 1900, `${damaged} of 2000`);
     assert.deepEqual(await store.latest(refuse), checkpoint(8));
   });
+
+  it("stays where it was the best and the mark of that is damaged, which is told", async () => {
+    const folder = join(base(), "marked");
+    const store = new FolderCheckpoints(folder, { keepLast: 1 });
+    await store.save(checkpoint(4));
+    await store.markBest({ step: 4, figure: "knn/top1", value: 0.75 });
+    const mark = join(folder, "best.json");
+    const whole = readFileSync(mark, "utf8");
+    for (const content of [whole.slice(0, 20), whole.replace("0.75", "0.25"), "null", ""]) {
+      writeFileSync(mark, content);
+      await assert.rejects(store.best(), coded("CHECKPOINT_DAMAGED", "best.json"), content);
+    }
+    await store.save(checkpoint(8));
+    writeFileSync(mark, whole);
+    assert.equal((await store.best())?.step, 4);
+    await store.save(checkpoint(12));
+    const kept = (await readdir(folder)).filter((name) => /^step-.*json$/.test(name));
+    assert.deepEqual(kept, ["step-00000004.json", "step-00000012.json"]);
+  });
 });

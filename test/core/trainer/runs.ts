@@ -177,7 +177,10 @@ export async function trainTiny(run: TinyRun): Promise<{ summary: TrainSummary; 
         told.status.push(message);
         observer?.status?.(message);
       },
-      views: (samples) => (told.views = samples),
+      views: (samples) => {
+        told.views = samples;
+        observer?.views?.(samples);
+      },
     },
   });
   return { summary, told };

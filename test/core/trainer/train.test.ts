@@ -1,6 +1,6 @@
 /** Whole runs. What does not depend on the captured graph runs eagerly, which is faster at this size. */
 import assert from "node:assert/strict";
-import { readdir, readFile } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { EpochContext, StepResult } from "../../../core/contexts.ts";
 import { listDataset } from "../../../core/data/dataset.ts";
@@ -8,6 +8,7 @@ import { definePlugin, z } from "../../../core/plugin.ts";
 import { BACKBONE, DATASET, OPTIMIZER } from "../../../core/tokens.ts";
 import type { Optimizer } from "../../../core/trainer/optimizer.ts";
 import { checkpointOf, IMAGES, pictureFolder, tinyDino, trainTiny, type TinyRun } from "./runs.ts";
+import { FolderCheckpoints } from "../../../core/trainer/checkpoint.ts";
 import { coded, plugin, tinyBackbone } from "./tiny.ts";
 
 const eager = { engine: "eager", backend: "cpu" } as const;
@@ -119,7 +120,7 @@ describe("train", () => {
       files.filter((file) => file.startsWith("step-") && file.endsWith(".json")),
       steps.map((step) => `step-${String(step).padStart(8, "0")}.json`),
     );
-    const marked: unknown = JSON.parse(await readFile(join(folder, "best.json"), "utf8"));
+    const marked = await new FolderCheckpoints(folder, { keepLast: 1 }).best();
     assert.deepEqual(marked, { step: best, figure: "knn/top1", value: Math.max(...figures) });
     await assert.rejects(run({ checkpoint: { best: "knn/top2" } }), coded("BEST_UNKNOWN", "knn/top2"));
   });
