@@ -7,7 +7,7 @@ import { errors, type RelataError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import { CHECKPOINTS } from "../tokens.ts";
 import { assemble, type Assembly, type ResolvedPlugin } from "../trainer/assemble.ts";
-import { valuesFor } from "../trainer/checkpoint.ts";
+import { newestCheckpoint, valuesFor } from "../trainer/checkpoint.ts";
 import { readReplay, replayFolder, savedReplays, type Replay } from "../trainer/replay-file.ts";
 import { stepKind } from "../trainer/step.ts";
 import { inputNames } from "../trainer/step-context.ts";
@@ -37,7 +37,7 @@ export interface Replayed extends Progress {
  * From the newest checkpoint, with the batch that was kept; where none was, with the one that the run would go on with.
  * The schedules' values are those of the config at hand. Writes nothing.
  *
- * @throws CHECKPOINT_MISSING, CHECKPOINT_MISMATCH, REPLAY_MISSING, REPLAY_DAMAGED, REPLAY_STATE, REPLAY_MISMATCH
+ * @throws CHECKPOINT_MISSING, CHECKPOINT_DAMAGED, CHECKPOINT_MISMATCH, REPLAY_MISSING, REPLAY_DAMAGED, REPLAY_STATE, REPLAY_MISMATCH
  */
 export async function replayStep(
   folder: RunFolder,
@@ -51,7 +51,7 @@ export async function replayStep(
   const assembly = await assemble(config, plugins, { baseDir, checkpoints, logger, status });
   try {
     const { training, container } = assembly;
-    const checkpoint = await container.get(CHECKPOINTS).latest((error) => logger.warn(String(error)));
+    const checkpoint = await newestCheckpoint(container.get(CHECKPOINTS), logger);
     // A run that stops at its first step has saved none: it began with the seed, unless it was given weights.
     const seeded = saved?.step === 0 && folder.readRun()?.init === undefined;
     if (!checkpoint && !seeded) throw errors.checkpointMissing(folder.path);

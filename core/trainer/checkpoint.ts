@@ -7,6 +7,7 @@ import { createHash } from "node:crypto";
 import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { errors } from "../errors.ts";
+import type { Logger } from "../logger.ts";
 import type { RunSettings } from "./run-settings.ts";
 import { readSafetensors, writeSafetensors, type NamedTensor } from "./safetensors.ts";
 
@@ -195,6 +196,25 @@ async function syncFolder(path: string): Promise<void> {
   } finally {
     await folder.close();
   }
+}
+
+/**
+ * The newest whole checkpoint; those that are passed over are told. Undefined where none was saved: what is damaged is
+ * never taken for nothing.
+ *
+ * @throws CHECKPOINT_DAMAGED where none is whole
+ */
+export async function newestCheckpoint(
+  store: CheckpointStore,
+  { warn }: Pick<Logger, "warn">,
+): Promise<Checkpoint | undefined> {
+  let damaged: Error | undefined;
+  const checkpoint = await store.latest((error) => {
+    damaged ??= error;
+    warn(String(error));
+  });
+  if (!checkpoint && damaged) throw damaged;
+  return checkpoint;
 }
 
 /** Reads one checkpoint by its JSON file. Throws CHECKPOINT_DAMAGED. */
