@@ -47,12 +47,13 @@ async function runEmbed(
   const { terminal } = context;
   const { networkSource } = await import("../../core/run/network-source.ts");
   const { openImages } = await import("../../core/data/open-images.ts");
-  const { embedImages } = await import("../../core/run/embed.ts");
+  const { checkOutput, embedImages } = await import("../../core/run/embed.ts");
   const { resolvePlugins } = await import("../../registry/resolve.ts");
   const logger = {
     info: (message: string) => terminal.live(theme.quiet(`${message} …`)),
     warn: (message: string) => terminal.line(`${theme.warning("warning:")} ${message}`),
   };
+  await checkOutput(out);
   const source = await networkSource(named, { set, network, checkpoint, logger, resolvePlugins });
   logger.info("listing the images");
   const dataset = await openImages(images, { limit });
