@@ -1,5 +1,6 @@
 import { Command, Option } from "commander";
 import { relative } from "node:path";
+import type { Pooling } from "../../core/embeddings/pooling.ts";
 import type { EmbedSummary } from "../../core/run/embed.ts";
 import { interruptible, type CliContext } from "../context.ts";
 import { EmbedView } from "../embed-view.ts";
@@ -10,7 +11,7 @@ import { withImageOptions, wholeNumber } from "./train.ts";
 
 interface EmbedCommandOptions {
   readonly out: string;
-  readonly pooling?: "cls" | "mean" | "patches";
+  readonly pooling?: Pooling;
   readonly size?: number;
   readonly batch?: number;
   readonly network?: string;
