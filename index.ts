@@ -8,7 +8,7 @@ import { runTraining } from "./core/run/run.ts";
 import { parseConfig } from "./core/config/parse.ts";
 import type { RunConfig } from "./core/config/schema.ts";
 import { openImages } from "./core/data/open-images.ts";
-import { embedImages, type EmbedOptions, type EmbedSummary } from "./core/run/embed.ts";
+import { checkOutput, embedImages, type EmbedOptions, type EmbedSummary } from "./core/run/embed.ts";
 import { exportRun as exportFolder, type ExportOptions, type ExportSummary } from "./core/run/export.ts";
 import { RunFolder } from "./core/run/folder.ts";
 import { networkSource, type NetworkOptions } from "./core/run/network-source.ts";
@@ -105,6 +105,7 @@ export async function embed(
   images: string,
   { limit, set, network: which, checkpoint, ...options }: EmbedNetworkOptions,
 ): Promise<EmbedSummary> {
+  await checkOutput(options.out);
   const source = await networkSource(network, { set, network: which, checkpoint, resolvePlugins });
   const dataset = await openImages(images, { limit });
   const opened = await source.open(dataset);

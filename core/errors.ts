@@ -453,6 +453,10 @@ export const errors = {
     message: `the checkpoint ${path} is damaged: ${cause instanceof Error ? cause.message : String(cause)}`,
     fix: "resume from an earlier checkpoint of the run; delete this one",
   })),
+  checkpointRead: coded("CHECKPOINT_READ", (path: string, cause: unknown) => ({
+    message: `the checkpoint ${path} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`,
+    fix: "give this user the right to read it, or see to the disk; it may be whole, so no older one is taken",
+  })),
   checkpointMissing: coded("CHECKPOINT_MISSING", (folder: string) => ({
     message: `there is no whole checkpoint in ${folder}`,
     fix: "name a run folder that has one, or train without --resume",

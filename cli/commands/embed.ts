@@ -1,5 +1,6 @@
 import { Command, Option } from "commander";
 import { relative } from "node:path";
+import type { Pooling } from "../../core/embeddings/pooling.ts";
 import type { EmbedSummary } from "../../core/run/embed.ts";
 import { interruptible, type CliContext } from "../context.ts";
 import { EmbedView } from "../embed-view.ts";
@@ -10,7 +11,7 @@ import { withImageOptions, wholeNumber } from "./train.ts";
 
 interface EmbedCommandOptions {
   readonly out: string;
-  readonly pooling?: "cls" | "mean" | "patches";
+  readonly pooling?: Pooling;
   readonly size?: number;
   readonly batch?: number;
   readonly network?: string;
@@ -47,12 +48,13 @@ async function runEmbed(
   const { terminal } = context;
   const { networkSource } = await import("../../core/run/network-source.ts");
   const { openImages } = await import("../../core/data/open-images.ts");
-  const { embedImages } = await import("../../core/run/embed.ts");
+  const { checkOutput, embedImages } = await import("../../core/run/embed.ts");
   const { resolvePlugins } = await import("../../registry/resolve.ts");
   const logger = {
     info: (message: string) => terminal.live(theme.quiet(`${message} …`)),
     warn: (message: string) => terminal.line(`${theme.warning("warning:")} ${message}`),
   };
+  await checkOutput(out);
   const source = await networkSource(named, { set, network, checkpoint, logger, resolvePlugins });
   logger.info("listing the images");
   const dataset = await openImages(images, { limit });

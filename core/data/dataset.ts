@@ -87,28 +87,30 @@ export function checkLimit(limit: number | undefined, least = 1): void {
     throw errors.datasetLimit(limit, least);
 }
 
-/** Some items of a dataset, in the order of `indices`, as a dataset of their own. */
+/** Some items of a dataset, in the order of `indices`, as a dataset of their own; what lay together still does. */
 export function subset(dataset: Dataset, name: string, indices: readonly number[]): Dataset {
-  const item = (index: number): DatasetItem => {
-    if (!(index in indices)) throw errors.datasetIndex(name, index, indices.length);
-    return dataset.item(indices[index]!);
-  };
-  return {
+  const { classNames, blocks } = dataset;
+  return indexedDataset({
     name,
     size: indices.length,
-    fingerprint: fingerprintOf(
-      indices.map((_, i) => item(i).id),
-      (i) => item(i).label,
-    ),
-    classNames: dataset.classNames,
-    item,
-  };
+    idOf: (index) => dataset.item(indices[index]!).id,
+    sourceOf: (index) => dataset.item(indices[index]!),
+    classNames,
+    labels: classNames && Int32Array.from(indices, (index) => dataset.item(index).label ?? -1),
+    blocks: blocks && { ...blocks, starts: startsAmong(blocks.starts, indices) },
+  });
 }
 
-function fingerprintOf(ids: readonly string[], labelOf: (index: number) => number | undefined): string {
-  const hash = createHash("sha256");
-  ids.forEach((id, index) => hash.update(`${id}\0${labelOf(index) ?? ""}\n`));
-  return hash.digest("hex").slice(0, 12);
+/** Where another block begins than that of the image before. */
+function startsAmong(starts: Int32Array, indices: readonly number[]): Int32Array {
+  let [from, to] = [0, 0];
+  return Int32Array.from(indices.keys()).filter((at) => {
+    const index = indices[at]!;
+    if (index >= from && index < to) return false;
+    const next = starts.findIndex((start) => start > index);
+    [from, to] = next < 0 ? [starts.at(-1)!, Infinity] : [starts[next - 1]!, starts[next]!];
+    return true;
+  });
 }
 
 /** `limit` of the values, evenly spaced, so that a sorted list keeps its mix of classes. */

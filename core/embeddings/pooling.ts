@@ -4,8 +4,7 @@ import type { Images } from "../eval/extractor.ts";
 import { FeatureExtractor, type FeatureNetwork } from "../trainer/features.ts";
 
 /** The class token, the mean of the patch tokens, or all patch tokens; each after the final norm. */
-export const POOLINGS = ["cls", "mean", "patches"] as const;
-export type Pooling = (typeof POOLINGS)[number];
+export type Pooling = "cls" | "mean" | "patches";
 
 export interface Embedding {
   /** "cls token after the final norm" … */

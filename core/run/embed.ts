@@ -14,7 +14,7 @@ import { embeddingOf, type Embedding, type Pooling } from "../embeddings/pooling
 import type { RelataError } from "../errors.ts";
 import type { FeatureNetwork } from "../trainer/features.ts";
 import { StepClock } from "../trainer/step-clock.ts";
-import { makeOutputs } from "./output.ts";
+import { makeOutputs, requireFree } from "./output.ts";
 import { relataVersion } from "./provenance.ts";
 
 /** What gives the features. */
@@ -71,6 +71,16 @@ export interface EmbedSummary {
 }
 
 const BATCH = 64;
+
+/**
+ * Whether features may be written there: what is wrong shows before a network is opened.
+ *
+ * @throws OUTPUT_FORMAT, OUTPUT_EXISTS
+ */
+export async function checkOutput(out: string): Promise<void> {
+  const format = await featureFormat(out);
+  await requireFree(format.paths(resolve(out)));
+}
 
 /**
  * Writes a row for each image that can be read, in the order of the set. Memory holds two batches and what the file's

@@ -27,7 +27,7 @@ export async function evaluateWeights(
   const dataset = await openDataset(config, baseDir);
   if (!dataset) throw errors.datasetUnknown(data.dataset);
   logger.info("opening the weights");
-  const network = await openFrozenNetwork({ weights, train, backbone, ...normalisation });
+  const network = await openFrozenNetwork({ weights, train, backbone, ...normalisation, logger });
   try {
     logger.info("loading the images");
     const images = { config: { ...config, data: { ...data, channels: network.channels } }, dataset };

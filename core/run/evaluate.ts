@@ -5,7 +5,7 @@ import type { Evaluation } from "../eval/evaluator.ts";
 import type { Logger } from "../logger.ts";
 import { CHECKPOINTS } from "../tokens.ts";
 import { assemble, type ResolvedPlugin } from "../trainer/assemble.ts";
-import { valuesFor } from "../trainer/checkpoint.ts";
+import { newestCheckpoint, valuesFor } from "../trainer/checkpoint.ts";
 import { makeEvaluator, type EvaluatorOptions } from "../trainer/evaluate.ts";
 import type { RunFolder } from "./folder.ts";
 
@@ -17,7 +17,7 @@ export interface EvaluateOptions extends EvaluatorOptions {
 /**
  * The figures of the newest whole checkpoint, and after how many steps it was saved. Writes nothing.
  *
- * @throws CHECKPOINT_MISSING, CHECKPOINT_MISMATCH, EVAL_UNLABELLED
+ * @throws CHECKPOINT_MISSING, CHECKPOINT_DAMAGED, CHECKPOINT_MISMATCH, EVAL_UNLABELLED
  */
 export async function evaluateRun(
   folder: RunFolder,
@@ -34,7 +34,7 @@ export async function evaluateRun(
   });
   try {
     const { training, container } = assembly;
-    const checkpoint = await container.get(CHECKPOINTS).latest((error) => logger.warn(String(error)));
+    const checkpoint = await newestCheckpoint(container.get(CHECKPOINTS), logger);
     if (!checkpoint) throw errors.checkpointMissing(folder.path);
     const values = valuesFor(checkpoint, training.state.variables);
     status("loading the images");

@@ -3,7 +3,13 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { errors } from "../errors.ts";
 import type { Logger } from "../logger.ts";
-import { checkpointName, FolderCheckpoints, readCheckpoint, type Checkpoint } from "../trainer/checkpoint.ts";
+import {
+  checkpointName,
+  FolderCheckpoints,
+  newestCheckpoint,
+  readCheckpoint,
+  type Checkpoint,
+} from "../trainer/checkpoint.ts";
 import { STUDENT, TEACHER } from "../trainer/declarations.ts";
 import type { NamedTensor } from "../trainer/safetensors.ts";
 import type { RunFolder } from "./folder.ts";
@@ -17,11 +23,11 @@ import type { RunFolder } from "./folder.ts";
 export async function findCheckpoint(
   run: RunFolder,
   wanted: number | string | undefined,
-  { warn }: Pick<Logger, "warn">,
+  logger: Pick<Logger, "warn">,
 ): Promise<Checkpoint> {
   const store = new FolderCheckpoints(run.checkpoints, { keepLast: Infinity });
   if (wanted === undefined) {
-    const newest = await store.latest((error) => warn(String(error)));
+    const newest = await newestCheckpoint(store, logger);
     if (!newest) throw errors.checkpointMissing(run.path);
     return newest;
   }

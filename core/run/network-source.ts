@@ -61,7 +61,7 @@ export async function networkSource(named: string, options: SourceOptions): Prom
 
 function weightsSource(
   weights: string,
-  { set = [], network = TEACHER, checkpoint }: SourceOptions,
+  { set = [], network = TEACHER, checkpoint, logger }: SourceOptions,
 ): NetworkSource {
   if (checkpoint !== undefined) {
     throw errors.usage(
@@ -74,6 +74,6 @@ function weightsSource(
   const { train, data, backbone, normalisation } = parseWeightsConfig(written);
   return {
     config: { train, data },
-    open: () => openFrozenNetwork({ weights, network, backbone, train, ...normalisation }),
+    open: () => openFrozenNetwork({ weights, network, backbone, train, ...normalisation, logger }),
   };
 }

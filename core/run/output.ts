@@ -14,18 +14,27 @@ export async function makeOutputs<T>(
   paths: readonly string[],
   make: (parts: readonly string[]) => Promise<T>,
 ): Promise<T> {
-  for (const path of paths) if (await isTaken(path)) throw errors.outputExists(path);
+  await requireFree(paths);
   const parts = paths.map((path) => `${path}.${process.pid}.part`);
+  const shown: string[] = [];
   try {
     for (const path of paths) await mkdir(dirname(path), { recursive: true });
     const made = await make(parts);
-    for (const [i, path] of paths.entries()) await rename(parts[i]!, path);
+    for (const [i, path] of paths.entries()) {
+      await rename(parts[i]!, path);
+      shown.push(path);
+    }
     return made;
   } catch (error) {
     // What is half written would take up the space that is missing.
-    await Promise.allSettled(parts.map((part) => rm(part, { recursive: true, force: true })));
+    await Promise.allSettled([...parts, ...shown].map((path) => rm(path, { recursive: true, force: true })));
     throw explained(paths.at(-1)!, error);
   }
+}
+
+/** @throws OUTPUT_EXISTS */
+export async function requireFree(paths: readonly string[]): Promise<void> {
+  for (const path of paths) if (await isTaken(path)) throw errors.outputExists(path);
 }
 
 /** An empty folder may be filled. */

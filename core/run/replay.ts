@@ -7,7 +7,7 @@ import { errors, type RelataError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import { CHECKPOINTS } from "../tokens.ts";
 import { assemble, type Assembly, type ResolvedPlugin } from "../trainer/assemble.ts";
-import { valuesFor } from "../trainer/checkpoint.ts";
+import { newestCheckpoint, valuesFor } from "../trainer/checkpoint.ts";
 import { readReplay, replayFolder, savedReplays, type Replay } from "../trainer/replay-file.ts";
 import { stepKind } from "../trainer/step.ts";
 import { inputNames } from "../trainer/step-context.ts";
@@ -38,7 +38,7 @@ export interface Replayed extends Progress {
  * checkpoint with the batch that the run would go on with.
  * The schedules' values are those of the config at hand. Writes nothing.
  *
- * @throws CHECKPOINT_MISSING, CHECKPOINT_MISMATCH, REPLAY_MISSING, REPLAY_DAMAGED, REPLAY_STATE, REPLAY_MISMATCH
+ * @throws CHECKPOINT_MISSING, CHECKPOINT_DAMAGED, CHECKPOINT_MISMATCH, REPLAY_MISSING, REPLAY_DAMAGED, REPLAY_STATE, REPLAY_MISMATCH
  */
 export async function replayStep(
   folder: RunFolder,
@@ -54,8 +54,7 @@ export async function replayStep(
   const assembly = await assemble(config, plugins, { baseDir, checkpoints, logger, status });
   try {
     const { training, container } = assembly;
-    const warn = (error: Error) => logger.warn(String(error));
-    const checkpoint = await container.get(CHECKPOINTS).latest(warn, wanted);
+    const checkpoint = await newestCheckpoint(container.get(CHECKPOINTS), logger, wanted);
     const at = wanted ?? steps.findLast((step) => step >= (checkpoint?.step ?? 0));
     const saved = at === undefined ? undefined : await readReplay(batches, at);
     // Where the state could not be saved at the first step: it began with the seed, unless it was given weights.

@@ -7,7 +7,8 @@ import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { errors } from "../errors.ts";
+import { errors, RelataError } from "../errors.ts";
+import type { Logger } from "../logger.ts";
 import { readSafetensors, writeSafetensors, type NamedTensor } from "./safetensors.ts";
 
 /** What a run was told, as JSON with every default. */
@@ -102,7 +103,8 @@ export class FolderCheckpoints implements CheckpointStore {
       try {
         return await readCheckpoint(join(this.folder, `${checkpointName(step)}.json`));
       } catch (error) {
-        onDamaged(error as Error);
+        if (!(error instanceof RelataError && error.code === "CHECKPOINT_DAMAGED")) throw error;
+        onDamaged(error);
       }
     }
     return undefined;
@@ -207,7 +209,28 @@ async function syncFolder(path: string): Promise<void> {
   }
 }
 
-/** Reads one checkpoint by its JSON file. Throws CHECKPOINT_DAMAGED. */
+/**
+ * The newest whole checkpoint; those that are passed over are told. Undefined where none was saved: what is damaged is
+ * never taken for nothing.
+ *
+ * @param upTo later ones are left out
+ * @throws CHECKPOINT_DAMAGED where none is whole, CHECKPOINT_READ
+ */
+export async function newestCheckpoint(
+  store: CheckpointStore,
+  { warn }: Pick<Logger, "warn">,
+  upTo?: number,
+): Promise<Checkpoint | undefined> {
+  let damaged: Error | undefined;
+  const checkpoint = await store.latest((error) => {
+    damaged ??= error;
+    warn(String(error));
+  }, upTo);
+  if (!checkpoint && damaged) throw damaged;
+  return checkpoint;
+}
+
+/** Reads one checkpoint by its JSON file. Throws CHECKPOINT_DAMAGED, and CHECKPOINT_READ where it may be whole. */
 export async function readCheckpoint(path: string): Promise<Checkpoint> {
   try {
     const { sha256, ...info } = await readJson<Manifest>(path);
@@ -215,6 +238,9 @@ export async function readCheckpoint(path: string): Promise<Checkpoint> {
     if (file.sha256 !== sha256) throw new Error("the checksum does not match");
     return { ...info, tensors: [...file.tensors.values()] };
   } catch (error) {
+    const { code, syscall } = error as NodeJS.ErrnoException;
+    if (syscall !== undefined && code !== "ENOENT" && code !== "EISDIR")
+      throw errors.checkpointRead(path, error).because(error);
     throw errors.checkpointDamaged(path, error).because(error);
   }
 }

@@ -3,6 +3,7 @@ import { check, throwProblems } from "../config/problems.ts";
 import { runSchema, type ResolvedConfig, type RunConfig } from "../config/schema.ts";
 import { createEngine } from "../engine/create-engine.ts";
 import { ensureLibrary } from "../engine/install.ts";
+import type { Logger } from "../logger.ts";
 import { Random } from "../random.ts";
 import { VisionTransformer } from "../vit/vit.ts";
 import { inferBackbone } from "../weights/infer-backbone.ts";
@@ -28,6 +29,7 @@ export interface FrozenNetworkOptions {
   /** Of each channel (default: what lies beside the weights says, else ImageNet's). */
   readonly mean?: readonly number[];
   readonly std?: readonly number[];
+  readonly logger?: Pick<Logger, "warn">;
 }
 
 /** A backbone in an engine of its own. */
@@ -56,7 +58,7 @@ export interface FrozenNetwork extends FeatureNetwork {
  *   values, or the weights have parts that it does not have; CONFIG_INVALID; what the engine throws
  */
 export async function openFrozenNetwork(options: FrozenNetworkOptions): Promise<FrozenNetwork> {
-  const weights = await openWeights(options.weights);
+  const weights = await openWeights(options.weights, options.logger);
   const { path, label, about } = weights;
   const stored = networkFor(weights, options.network ?? "teacher");
   const numHeads = options.backbone?.numHeads ?? about.numHeads;

@@ -1,5 +1,6 @@
 /** Weights that a run starts from in the place of random ones: of each network, what a file has of it. */
 import { errors } from "../errors.ts";
+import type { Logger } from "../logger.ts";
 import { inferBackbone, publishedHeads, settingsOf } from "../weights/infer-backbone.ts";
 import { listed, matchWeights, shapesText, type WeightsMatch } from "../weights/match.ts";
 import type { NetworkRole, StoredNetwork, StoredRole } from "../weights/networks.ts";
@@ -38,15 +39,15 @@ export interface InitialWeights {
 /**
  * Opens weights for a run's networks and their heads. Optimizer state, centers and step counts are not taken.
  *
- * @param from whose weights start every network (default: each network's own, as far as they are there)
+ * @param options.from whose weights start every network (default: each network's own, as far as they are there)
  * @throws what `openWeights` throws; WEIGHTS_MISMATCH where no weight of the backbone fits
  */
 export async function openInitialWeights(
   named: string,
   training: Training,
-  from?: NetworkRole,
+  { from, logger }: { readonly from?: NetworkRole; readonly logger: Pick<Logger, "warn"> },
 ): Promise<InitialWeights> {
-  const weights = await openWeights(named);
+  const weights = await openWeights(named, logger);
   const { engine, state, declarations } = training;
   const matched = [...declarations.networks.values()].map((network) => {
     const prefix = `${network.name}/`;

@@ -2,27 +2,8 @@
 import { errors } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import type { Assembly, ResolvedPlugin } from "./assemble.ts";
-import { fitOf, valuesFor, type Checkpoint, type CheckpointStore } from "./checkpoint.ts";
+import { fitOf, valuesFor, type Checkpoint } from "./checkpoint.ts";
 import { learningDifferences } from "./run-settings.ts";
-
-/**
- * The newest whole checkpoint; those that are passed over are told. Undefined where none was saved yet and the run may
- * start over: what is damaged is never trained over.
- *
- * @throws CHECKPOINT_MISSING, or CHECKPOINT_DAMAGED where none is whole
- */
-export async function newestCheckpoint(
-  store: CheckpointStore,
-  { folder, orStart, logger }: { folder: string; orStart: boolean; logger: Logger },
-): Promise<Checkpoint | undefined> {
-  let damaged: Error | undefined;
-  const checkpoint = await store.latest((error) => {
-    damaged ??= error;
-    logger.warn(String(error));
-  });
-  if (!checkpoint && (damaged || !orStart)) throw damaged ?? errors.checkpointMissing(folder);
-  return checkpoint;
-}
 
 /**
  * The checkpoint's values by variable name. With `force` those that fit; what has changed, what is kept and what starts

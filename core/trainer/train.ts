@@ -7,7 +7,7 @@ import { errors } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import { CHECKPOINTS } from "../tokens.ts";
 import { assemble, type Assembly, type ResolvedPlugin } from "./assemble.ts";
-import type { BestCheckpoint, Checkpoint } from "./checkpoint.ts";
+import { newestCheckpoint, type BestCheckpoint, type Checkpoint } from "./checkpoint.ts";
 import { makeEvaluator, type RunEvaluator } from "./evaluate.ts";
 import { makeMonitor } from "./health-rules.ts";
 import type { HealthMonitor, HealthNotes } from "./health.ts";
@@ -15,7 +15,7 @@ import { openInitialWeights, originText, type WeightsOrigin } from "./initial-we
 import type { NetworkRole } from "../weights/networks.ts";
 import { sampleViews } from "./preview.ts";
 import { RelationPictures } from "./relation-pictures.ts";
-import { newestCheckpoint, resumedValues } from "./resume.ts";
+import { resumedValues } from "./resume.ts";
 import { runSettings } from "./run-settings.ts";
 import { StepClock } from "./step-clock.ts";
 import type { TrainObserver } from "./train-observer.ts";
@@ -168,10 +168,9 @@ class TrainRun {
   private async begin(): Promise<number> {
     const { training, config, container } = this.assembly;
     const { resume, folder, force, init, initNetwork } = this.options;
-    const orStart = resume === "auto";
     const { logger } = this;
-    const checkpoint =
-      resume && (await newestCheckpoint(container.get(CHECKPOINTS), { folder, orStart, logger }));
+    const checkpoint = resume && (await newestCheckpoint(container.get(CHECKPOINTS), logger));
+    if (!checkpoint && resume === true) throw errors.checkpointMissing(folder);
     if (checkpoint) {
       await training.initialize(resumedValues(checkpoint, this.assembly, this.plugins, { force, logger }));
       this.evaluator.untrained = checkpoint.notes["untrained"] as Record<string, number>;
@@ -179,7 +178,10 @@ class TrainRun {
       this.savedStep = checkpoint.step;
       this.endedStep = checkpoint.notes["endedStep"] as number;
     } else {
-      const weights = init === undefined ? undefined : await openInitialWeights(init, training, initNetwork);
+      const weights =
+        init === undefined
+          ? undefined
+          : await openInitialWeights(init, training, { from: initNetwork, logger });
       await training.initialize();
       this.observer.status?.("evaluating the untrained backbone");
       await this.evaluator.measureUntrained();

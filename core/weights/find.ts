@@ -2,7 +2,14 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { errors } from "../errors.ts";
+import { silentLogger, type Logger } from "../logger.ts";
 import { RUN_FILES } from "../report/runs.ts";
+import {
+  checkpointName,
+  FolderCheckpoints,
+  newestCheckpoint,
+  readCheckpoint,
+} from "../trainer/checkpoint.ts";
 
 /** What models' folders call the file, the best first. */
 const MODEL_FILES = [
@@ -15,19 +22,26 @@ const KNOWN_ENDINGS = /\.(safetensors|pth|pth\.tar|pt|bin|ckpt)$/;
 const CHECKPOINT = /^step-\d+\.json$/;
 
 /**
- * The file, by its path or, for a run, by its name in "runs". Of a run, the newest checkpoint.
+ * The file, by its path or, for a run, by its name in "runs". Of a run, the newest whole checkpoint; those that are
+ * passed over are told.
  *
- * @throws WEIGHTS_MISSING
+ * @throws WEIGHTS_MISSING, or CHECKPOINT_DAMAGED where a run's checkpoint is not whole that is named, or none is
  */
-export function findWeights(named: string, runs = "runs"): string {
+export async function findWeights(
+  named: string,
+  logger: Pick<Logger, "warn"> = silentLogger,
+  runs = "runs",
+): Promise<string> {
   const place = [named, join(runs, named)].find((path) => existsSync(path));
   if (place === undefined) throw errors.weightsMissing(resolve(named), "there is nothing", []);
   const path = resolve(place);
   if (!statSync(path).isDirectory()) {
-    return CHECKPOINT.test(basename(path)) ? path.replace(/\.json$/, ".safetensors") : path;
+    if (!CHECKPOINT.test(basename(path))) return path;
+    await readCheckpoint(path);
+    return path.replace(/\.json$/, ".safetensors");
   }
   const files = readdirSync(path);
-  if (files.includes(RUN_FILES.config)) return newestCheckpoint(path);
+  if (files.includes(RUN_FILES.config)) return newestOf(path, logger);
   const model = MODEL_FILES.find((name) => files.includes(name));
   if (model !== undefined) return join(path, model);
   const known = files.filter((name) => KNOWN_ENDINGS.test(name));
@@ -36,13 +50,11 @@ export function findWeights(named: string, runs = "runs"): string {
   throw errors.weightsMissing(path, problem, known.slice(0, 5));
 }
 
-/** A checkpoint exists when its JSON does. */
-function newestCheckpoint(run: string): string {
+async function newestOf(run: string, logger: Pick<Logger, "warn">): Promise<string> {
   const folder = join(run, "checkpoints");
-  const names = existsSync(folder) ? readdirSync(folder).filter((name) => CHECKPOINT.test(name)) : [];
-  const newest = names.sort().at(-1);
-  if (newest === undefined) throw errors.weightsMissing(run, "there is no whole checkpoint", []);
-  return join(folder, newest.replace(/\.json$/, ".safetensors"));
+  const newest = await newestCheckpoint(new FolderCheckpoints(folder, { keepLast: Infinity }), logger);
+  if (!newest) throw errors.weightsMissing(run, "there is no checkpoint", []);
+  return join(folder, `${checkpointName(newest.step)}.safetensors`);
 }
 
 /** How the weights are told to people: "dino.pth", or "my-run after 1200 steps". */

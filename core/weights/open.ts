@@ -2,6 +2,7 @@
 import { readFile, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { errors } from "../errors.ts";
+import type { Logger } from "../logger.ts";
 import { aboutWeights, type AboutWeights } from "./about.ts";
 import { findWeights, folderAbout, labelOf } from "./find.ts";
 import { networksOf, type NetworkRole, type StoredNetwork } from "./networks.ts";
@@ -25,10 +26,10 @@ export interface Weights {
  * Opens weights by what a person names: a safetensors or PyTorch file, a folder with one, a run, or a checkpoint of
  * one. Values are read later.
  *
- * @throws WEIGHTS_MISSING, WEIGHTS_FORMAT, WEIGHTS_DAMAGED
+ * @throws what `findWeights` throws; WEIGHTS_FORMAT, WEIGHTS_DAMAGED
  */
-export async function openWeights(named: string): Promise<Weights> {
-  const path = findWeights(named);
+export async function openWeights(named: string, logger?: Pick<Logger, "warn">): Promise<Weights> {
+  const path = await findWeights(named, logger);
   const { tensors, skipped } = await readTensors(path);
   const networks = networksOf(tensors);
   if (networks.length === 0) {
@@ -64,19 +65,25 @@ async function readTensors(path: string): Promise<StoredTensors> {
 /** A pickle of the number 0x1950a86a20f9469cfc6c. */
 const OLD_PYTORCH = Buffer.from("80028a0a6cfc9c46", "hex");
 
+/** An index in an index would have no end. */
+async function allFiles(paths: readonly string[]): Promise<boolean> {
+  const found = await Promise.all(paths.map((path) => stat(path).catch(() => undefined)));
+  return found.every((info, i) => info?.isFile() && !paths[i]!.endsWith(".index.json"));
+}
+
 /** Hugging Face's index of a model that lies in several files: { "weight_map": { name: file } }. */
 async function readShards(path: string): Promise<StoredTensors> {
   const files = await readingWeights(path, async () => {
     const { weight_map: map } = JSON.parse(await readFile(path, "utf8")) as { weight_map?: unknown };
     const names = new Set(Object.values(map ?? {}));
     const inFolder = (name: unknown): name is string => typeof name === "string" && basename(name) === name;
-    const shards = [...names].filter(inFolder).filter((name) => !name.endsWith(".index.json"));
-    if (shards.length === 0 || shards.length < names.size)
+    const shards = [...names].filter(inFolder).map((name) => join(dirname(path), name));
+    if (shards.length === 0 || shards.length < names.size || !(await allFiles(shards)))
       throw new Error("it does not list files beside it");
     return shards;
   });
   const shards: StoredTensors[] = [];
-  for (const file of files) shards.push(await readTensors(findWeights(join(dirname(path), file))));
+  for (const file of files) shards.push(await readTensors(file));
   return {
     tensors: shards.flatMap(({ tensors }) => tensors),
     skipped: shards.flatMap(({ skipped }) => skipped),

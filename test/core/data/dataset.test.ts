@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { evenlySpaced, listDataset, subset } from "../../../core/data/dataset.ts";
+import { evenlySpaced, indexedDataset, listDataset, subset } from "../../../core/data/dataset.ts";
 
 const letters = listDataset({
   name: "letters",
@@ -23,6 +23,19 @@ describe("a subset of a dataset", () => {
     assert.equal(fingerprint([0, 1, 2, 3]), letters.fingerprint);
     const others = [[0, 1, 2], [0, 1, 3], [1, 0, 2], []].map(fingerprint); // prettier-ignore
     assert.equal(new Set([letters.fingerprint, ...others]).size, 5);
+  });
+
+  it("keeps together what lies together", () => {
+    const inBlocks = indexedDataset({
+      name: "shards",
+      size: 12,
+      idOf: String,
+      sourceOf: (index) => ({ path: String(index) }),
+      blocks: { starts: Int32Array.of(0, 4, 6, 9), window: 2, most: 3 },
+    });
+    const { blocks } = subset(inBlocks, "part", [1, 2, 3, 7, 8, 9, 11]);
+    assert.deepEqual(blocks, { starts: Int32Array.of(0, 3, 5), window: 2, most: 3 });
+    assert.equal(subset(letters, "part", [0]).blocks, undefined);
   });
 });
 

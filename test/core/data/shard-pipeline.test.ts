@@ -145,6 +145,12 @@ describe("images in shards", () => {
     assert.equal((await openImages(join(folder(), "tar", "{0..2}.tar"))).size, 3 * PER_SHARD);
     assert.equal((await openImages([join(folder(), "parquet", "all.parquet")])).size, IMAGES);
     assert.equal((await openImages(join(folder(), "tar", "*.tar"), { limit: 7 })).size, 7);
+    await writeAt(join(folder(), "deep/README.md"), "");
+    await writeAt(
+      join(folder(), "deep/data/train/one.tar"),
+      tarOf([{ name: "1.png", data: await square(1) }]),
+    );
+    assert.equal((await openImages(join(folder(), "deep"))).item(0).id, "one.tar/1.png");
     await assert.rejects(openImages(join(folder(), "nowhere")), { code: "DATASET_MISSING" });
     await assert.rejects(openImages(["a", "b"], { dataset: "image-folder" }), { code: "CONFIG_INVALID" });
     await assert.rejects(openImages(join(folder(), "tar"), { dataset: "image-folder" }), {

@@ -211,11 +211,13 @@ describe("embed", () => {
     await refuses({ checkpoint: 3 }, "CHECKPOINT_STEP", "5, 10");
     await refuses({ set: ["train.engin=eager"] }, "OVERRIDE_PATH", "engin");
     await assert.rejects(embedded(at("nowhere"), "x.npy"), coded("WEIGHTS_MISSING", "nowhere"));
+    await assert.rejects(embedded(at("nowhere"), "x.csv"), coded("OUTPUT_FORMAT"), "before the network");
     const { folder } = await exportRun(run.path);
     await assert.rejects(embedded(folder, "x.npy", { checkpoint: 5 }), coded("USAGE", "no run"));
     await assert.rejects(embedded(folder, "x.npy", { network: "gram" }), coded("CHECKPOINT_NETWORK"));
     await embedded(run.path, "x.npy");
     await refuses({}, "OUTPUT_EXISTS", "x.npy.items.jsonl");
+    await assert.rejects(embedded(at("nowhere"), "x.npy"), coded("OUTPUT_EXISTS"), "before the network");
     assert.deepEqual((await readdir(base())).sort(), [
       "run",
       "x.npy",

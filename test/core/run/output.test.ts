@@ -35,6 +35,11 @@ describe("makeOutputs", () => {
     });
     await assert.rejects(failing, new TypeError("broken"));
     assert.deepEqual(await readdir(folder()), []);
+
+    // The second is not there: the first has its name already.
+    const half = makeOutputs([at("a"), at("b")], ([a]) => writeFile(a!, "whole"));
+    await assert.rejects(half, { code: "ENOENT" });
+    assert.deepEqual(await readdir(folder()), []);
   });
 
   it("never writes over something", async () => {

@@ -1,7 +1,8 @@
 /** Saving that fails at any of its calls, and files that have changed since. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { readFileSync, writeFileSync } from "node:fs";
+import { promises, readFileSync, writeFileSync } from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { FolderCheckpoints, readCheckpoint, type Checkpoint } from "../../../core/trainer/checkpoint.ts";
@@ -79,6 +80,31 @@ describe("a checkpoint whose saving fails", () => {
       });
       assert.deepEqual(await store().latest(refuse), checkpoint(failed ? 4 : 8));
     }
+  });
+});
+
+describe("a checkpoint that cannot be read", () => {
+  const base = temporaryFolder();
+
+  it("is not passed over: it may be whole", async () => {
+    const store = new FolderCheckpoints(join(base(), "checkpoints"), { keepLast: 2 });
+    await store.save(checkpoint(4));
+    const path = await store.save(checkpoint(8));
+    const { readFile } = promises;
+    const denied = Object.assign(new Error("EIO: i/o error, read"), { code: "EIO", syscall: "read" });
+    const failing = async (...args: Parameters<typeof readFile>) => {
+      if (args[0] === path) throw denied;
+      return readFile(...args);
+    };
+    Object.assign(promises, { readFile: failing });
+    syncBuiltinESMExports();
+    try {
+      await assert.rejects(store.latest(refuse), coded("CHECKPOINT_READ", "EIO", "step-00000008"));
+    } finally {
+      Object.assign(promises, { readFile });
+      syncBuiltinESMExports();
+    }
+    assert.deepEqual(await store.latest(refuse), checkpoint(8));
   });
 });
 

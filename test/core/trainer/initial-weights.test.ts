@@ -1,6 +1,7 @@
 /** Runs that begin with given weights. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { silentLogger } from "../../../core/logger.ts";
 import type { WeightsOrigin } from "../../../core/trainer/initial-weights.ts";
 import { openInitialWeights } from "../../../core/trainer/initial-weights.ts";
 import { writeSafetensors } from "../../../core/trainer/safetensors.ts";
@@ -99,7 +100,7 @@ describe("initial weights of networks", () => {
         }));
       const path = join(base(), "teacher.safetensors");
       await writeSafetensors(path, tensors.slice(1));
-      const weights = await openInitialWeights(path, training);
+      const weights = await openInitialWeights(path, training, { logger: silentLogger });
       assert.deepEqual(await valuesOf(training), before, "not read yet");
       assert.deepEqual(
         numbers(weights.origin),

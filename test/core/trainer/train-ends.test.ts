@@ -69,8 +69,6 @@ describe("train,", () => {
       const { summary, told } = await run({ options: { signal: AbortSignal.abort() } });
       assert.deepEqual([summary.status, summary.step, told.checkpoints], ["interrupted", 0, [0]]);
     });
-      assert.deepEqual([summary.status, summary.step, told.checkpoints], ["interrupted", 0, [0]]);
-    });
   });
 
   describe("when a value is not finite", () => {

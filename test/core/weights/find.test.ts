@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { aboutWeights } from "../../../core/weights/about.ts";
 import { findWeights, folderAbout, labelOf } from "../../../core/weights/find.ts";
@@ -7,7 +7,14 @@ import { openWeights } from "../../../core/weights/open.ts";
 import { writeSafetensors } from "../../../core/trainer/safetensors.ts";
 import { coded } from "../trainer/tiny.ts";
 import { temporaryFolder } from "../trainer/temporary-folder.ts";
+import { tinyCheckpoint } from "../run/tiny-checkpoint.ts";
 import { fixturePath } from "./fixtures.ts";
+
+function flipLastByte(file: string): void {
+  const bytes = readFileSync(file);
+  bytes[bytes.length - 1]! ^= 1;
+  writeFileSync(file, bytes);
+}
 
 describe("weights by what a person names", () => {
   const folder = temporaryFolder();
@@ -22,36 +29,50 @@ describe("weights by what a person names", () => {
     return path;
   };
 
-  it("are a file, or what a folder has of one", () => {
+  it("are a file, or what a folder has of one", async () => {
     const path = folderWith("pytorch_model.bin", "model.safetensors", "other.pth");
-    assert.equal(findWeights(join(path, "other.pth")), join(path, "other.pth"));
-    assert.equal(findWeights(path), join(path, "model.safetensors"));
+    assert.equal(await findWeights(join(path, "other.pth")), join(path, "other.pth"));
+    assert.equal(await findWeights(path), join(path, "model.safetensors"));
     const one = folderWith("dino_deitsmall16_pretrain.pth", "README.md");
-    assert.equal(findWeights(one), join(one, "dino_deitsmall16_pretrain.pth"));
-    assert.equal(labelOf(findWeights(one)), "dino_deitsmall16_pretrain.pth");
+    assert.equal(await findWeights(one), join(one, "dino_deitsmall16_pretrain.pth"));
+    assert.equal(labelOf(await findWeights(one)), "dino_deitsmall16_pretrain.pth");
   });
 
-  it("are the newest checkpoint of a run, by its folder or its name, or any by its JSON", () => {
-    const run = folderWith(
-      "config.resolved.json",
-      ...["00000009", "00000010"].flatMap((step) => [`checkpoints/step-${step}.json`]),
-      "checkpoints/step-00000011.safetensors.part",
-    );
-    const newest = join(run, "checkpoints/step-00000010.safetensors");
-    assert.equal(findWeights(run), newest);
-    assert.equal(findWeights(`model-${made}`, folder()), newest);
-    assert.equal(findWeights(join(run, "checkpoints/step-00000009.json")), newest.replace("10.", "09."));
+  it("are the newest checkpoint of a run, by its folder or its name, or any by its JSON", async () => {
+    const { path: run, checkpoints } = await tinyCheckpoint(folder());
+    const at = (step: string) => join(checkpoints, `step-000000${step}`);
+    const newest = `${at("10")}.safetensors`;
+    assert.equal(await findWeights(run), newest);
+    assert.equal(await findWeights("run", undefined, folder()), newest);
+    assert.equal(await findWeights(`${at("05")}.json`), `${at("05")}.safetensors`);
     assert.equal(folderAbout(newest), run);
-    assert.equal(labelOf(newest), `model-${made} after 10 steps`);
+    assert.equal(labelOf(newest), "run after 10 steps");
   });
 
-  it("are missing where there is none, or more than one", () => {
+  it("are those of the checkpoint before one that is damaged", async () => {
+    const { path: run, checkpoints } = await tinyCheckpoint(folder());
+    const at = (step: string) => join(checkpoints, `step-000000${step}.safetensors`);
+    const told: string[] = [];
+    const warn = (message: string) => told.push(message);
+    flipLastByte(at("10"));
+    assert.equal(await findWeights(run, { warn }), at("05"));
+    assert.deepEqual(
+      told.map((text) => text.includes("step-00000010")),
+      [true],
+    );
+    const damaged = coded("CHECKPOINT_DAMAGED", "step-00000010");
+    await assert.rejects(findWeights(at("10").replace("safetensors", "json")), damaged);
+    flipLastByte(at("05"));
+    await assert.rejects(findWeights(run), damaged);
+  });
+
+  it("are missing where there is none, or more than one", async () => {
     const missing = (path: string, ...words: readonly string[]) =>
-      assert.throws(() => findWeights(path), coded("WEIGHTS_MISSING", ...words));
-    missing(join(folder(), "nothing"), "there is nothing");
-    missing(folderWith("README.md"), "no file of weights");
-    missing(folderWith("a.pth", "b.pth"), "several", "a.pth, b.pth");
-    missing(folderWith("config.resolved.json"), "no whole checkpoint");
+      assert.rejects(findWeights(path), coded("WEIGHTS_MISSING", ...words));
+    await missing(join(folder(), "nothing"), "there is nothing");
+    await missing(folderWith("README.md"), "no file of weights");
+    await missing(folderWith("a.pth", "b.pth"), "several", "a.pth, b.pth");
+    await missing(folderWith("config.resolved.json"), "no checkpoint");
   });
 
   it("lie in several files where an index says so", async () => {
@@ -68,10 +89,12 @@ describe("weights by what a person names", () => {
     index({ "patch_embed.proj.weight": "one.safetensors", "norm.weight": "two.safetensors" });
     const { networks } = await openWeights(path);
     assert.deepEqual([...networks[0]!.backbone().keys()], ["patch_embed.proj.weight", "norm.weight"]);
-    for (const map of [{}, { a: "../one.safetensors" }, { a: 1 }, { a: "model.safetensors.index.json" }]) {
-      index(map);
+    for (const name of ["../one.safetensors", 1, "model.safetensors.index.json", ".", "..", "none"]) {
+      index({ a: name });
       await assert.rejects(openWeights(path), coded("WEIGHTS_DAMAGED", "files beside it"));
     }
+    index({});
+    await assert.rejects(openWeights(path), coded("WEIGHTS_DAMAGED", "files beside it"));
   });
 
   it("have beside them what their shapes do not tell", () => {
