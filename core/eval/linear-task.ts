@@ -24,7 +24,7 @@ export interface LinearTask extends LabelledSets {
   readonly heldOut: number;
 }
 
-/** Logged as linear/top1 and, from five classes on, linear/top5. */
+/** Logged as linear/top1 and, of more than five classes, linear/top5. */
 export function linearTask(options: LinearTask): Task {
   const { sweep, probe, choose, lrs, epochs, batchSize, numClasses, crop, seed } = options;
   return {
