@@ -45,7 +45,8 @@ export interface EvaluatorOptions {
 export function makeEvaluator(assembly: Assembly, options?: EvaluatorOptions): Promise<RunEvaluator> {
   const { training, config, dataset, container } = assembly;
   const { classifierDeclared } = training.declarations;
-  if (classifierDeclared && !options?.protocols) return classificationEvaluator(assembly, classifierDeclared);
+  if (classifierDeclared && !options?.protocols)
+    return classificationEvaluator(assembly, classifierDeclared, options);
   const { size } = training.declarations.views[0]!;
   const logger = container.get(LOGGER);
   return evaluatorOf({ network: trainedNetwork(training), size, config, dataset, logger }, options);
@@ -68,7 +69,10 @@ export async function evaluatorOf(
     ? await (isEmoji(dataset) ? emojiTasks(subject, dataset, crop) : folderTasks(subject, crop))
     : [];
   const rawPixels = new RawPixels(network.backbone.grid(size).stride);
-  const evaluator = new Evaluator([...tasks, ...labelled], rawPixels, progress);
+  const evaluator = new Evaluator([...tasks, ...labelled], rawPixels, (what) => {
+    signal?.throwIfAborted();
+    progress?.(what);
+  });
   const run: RunEvaluator = {
     untrained: {},
     measureUntrained: async () => {
