@@ -95,6 +95,8 @@ class TrainRun {
   private readonly relations: RelationPictures;
   private evaluator!: RunEvaluator;
   private updates!: Updates;
+  /** Ends evaluations; the one before training, which a checkpoint has the figures of, goes on to its end. */
+  private readonly stopped = new AbortController();
   private monitor: HealthMonitor | undefined;
   private evaluations: readonly EvalResult[] = [];
   private savedStep = -1;
@@ -121,8 +123,11 @@ class TrainRun {
   async run(): Promise<TrainSummary> {
     const { config, training, run } = this.assembly;
     const { dryRun, folder, signal } = this.options;
-    this.evaluator = await makeEvaluator(this.assembly, { signal });
+    this.evaluator = await makeEvaluator(this.assembly, { signal: this.stopped.signal });
     const firstStep = await this.begin();
+    const stop = () => this.stopped.abort();
+    if (signal?.aborted) stop();
+    signal?.addEventListener("abort", stop);
     let step = firstStep;
     const lastStep = dryRun ? step + 1 : Math.min(run.totalSteps, config.train.maxSteps ?? Infinity);
     this.announce(step);
@@ -278,11 +283,11 @@ class TrainRun {
   }
 
   private async unlessStopped<T>(work: () => Promise<T>): Promise<T | undefined> {
-    const { signal } = this.options;
+    const { signal } = this.stopped;
     try {
       return await work();
     } catch (error) {
-      if (signal?.aborted && error === signal.reason) return undefined;
+      if (signal.aborted && error === signal.reason) return undefined;
       throw error;
     }
   }

@@ -50,6 +50,21 @@ describe("train,", () => {
       assert.deepEqual(digests(cut), digests(short));
     });
 
+    it("during an evaluation leaves that to the run that goes on", async () => {
+      const given = { name: "evaluating", train: { epochs: 3 }, evaluation: { knn: { everyEpochs: 1 } } };
+      const abort = new AbortController();
+      const observer = { status: (message: string) => message === "evaluating" && abort.abort() };
+      const options = { signal: abort.signal, observer };
+      const { summary, told } = await run({ ...given, options });
+      assert.deepEqual([summary.status, summary.step], ["interrupted", 5]);
+      assert.deepEqual([told.checkpoints, told.evaluations], [[5], []]);
+      const again = await run({ ...given, options: { resume: true } });
+      assert.deepEqual(
+        again.told.evaluations.map(({ progress }) => progress.step),
+        [5, 10, 15],
+      );
+    });
+
     it("before the first step saves the start", async () => {
       const { summary, told } = await run({ options: { signal: AbortSignal.abort() } });
       assert.deepEqual([summary.status, summary.step, told.checkpoints], ["interrupted", 0, [0]]);
