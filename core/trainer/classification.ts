@@ -4,7 +4,6 @@ import type { LinearClassifier } from "../contexts.ts";
 import { isEmoji } from "../data/emoji.ts";
 import { labelledSplit, limitedPart, type LabelledSplit } from "../data/split.ts";
 import type { Program } from "../engine/engine.ts";
-import { errors } from "../errors.ts";
 import type { ProtocolCard } from "../eval/card.ts";
 import { blindTopK, ranksOf, topK, TOP5_CLASSES } from "../eval/classification.ts";
 import type { Evaluation } from "../eval/evaluator.ts";
@@ -65,12 +64,6 @@ async function classification(
   const { size } = training.declarations.views[0]!;
   const classes = split.classNames.length;
   const tested = limitedPart(split.test, config.evaluation.limit);
-  if (tested.indices.length === 0)
-    throw errors.evalInvalid(
-      "classification",
-      "there is no image to test on",
-      "give each class two images or more",
-    );
   const network = trainedNetwork(training);
   const subject = { ...assembly, network, size, logger: assembly.container.get(LOGGER) };
   const extractor = new FeatureExtractor(network, { ...options, size });
