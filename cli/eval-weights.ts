@@ -34,7 +34,7 @@ export async function evalWeights(
   await interruptible(context, "press again to stop at once", async ({ signal }) => {
     await ensureLibraryFor(config, terminal, signal);
     const { evaluateWeights } = await import("../core/run/evaluate-weights.ts");
-    const asked = { baseDir: resolve("."), protocols, ...view.evaluating(signal) };
+    const asked = { baseDir: resolve("."), protocols, signal, ...view.evaluating };
     const { evaluation, network } = await evaluateWeights(weights, config, asked);
     const { name, path, size, match } = network;
     const { numHeads, embedDim, depth, patchSize } = network.config;

@@ -41,14 +41,11 @@ export class TrainView implements TrainObserver {
     if (this.mayTell()) this.status(message);
   }
 
-  /** What an evaluation tells; stopping it shows when it tells of its progress. */
-  evaluating(signal: AbortSignal): { readonly logger: Logger; readonly progress: (message: string) => void } {
+  /** What an evaluation tells. */
+  get evaluating(): { readonly logger: Logger; readonly progress: (message: string) => void } {
     return {
       logger: { info: (message) => this.status(message), warn: (message) => this.warning(message) },
-      progress: (message) => {
-        signal.throwIfAborted();
-        this.progress(message);
-      },
+      progress: (message) => this.progress(message),
     };
   }
 

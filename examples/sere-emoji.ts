@@ -24,7 +24,7 @@ export default defineConfig({
   backbone: { arch: "vit", embedDim: 128, depth: 4, numHeads: 4, patchSize: 8 },
   train: { epochs: 10, batchSize: 64, lr: 4e-3, warmupEpochs: 1 },
   teacher: { momentum: 0.99 },
-  evaluation: { knn: { everyEpochs: 2 } },
+  evaluation: { everyEpochs: 2 },
   plugins: [
     multiCrop({
       globalCrops: { size: 64 },

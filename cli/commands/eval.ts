@@ -66,7 +66,7 @@ async function evalRun(
   await interruptible(context, "press again to stop at once", async ({ signal }) => {
     await ensureLibraryFor(config, terminal, signal);
     const { evaluateRun } = await import("../../core/run/evaluate.ts");
-    const asked = { baseDir, protocols, ...view.evaluating(signal) };
+    const asked = { baseDir, protocols, signal, ...view.evaluating };
     const { evaluation, step } = await evaluateRun(folder, config, plugins, asked);
     const heading = `${folder.name} after ${step.toLocaleString("en-US")} steps`;
     show([heading], evaluation.results, { run: folder.path, step });

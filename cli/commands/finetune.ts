@@ -24,7 +24,9 @@ export function finetuneCommand(context: CliContext): Command {
       new Option(
         "--network <name>",
         "whose weights to start from (default: the teacher's, where there is one)",
-      ).choices(["teacher", "student"]),
+      )
+        .choices(["teacher", "student"])
+        .conflicts("fromScratch"),
     )
     .action((path: string, options: FinetuneCommandOptions) => runFinetune(context, path, options));
 }

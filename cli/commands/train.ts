@@ -25,6 +25,7 @@ export function trainCommand(context: CliContext): Command {
     .description("train a run, and write its folder: config, metrics, checkpoints, evaluation, report")
     .argument("[config]", "a config file: .yaml, .json, .ts or .js")
     .addOption(presetOption())
+    .addOption(initOption())
     .option(
       "--resume [run]",
       "go on with the run in this folder (default: the newest that did not finish); auto: with the one in --out, started where there is none",
@@ -35,6 +36,10 @@ export function trainCommand(context: CliContext): Command {
 
 export function presetOption(): Option {
   return new Option("--preset <name>", `a config that comes with relata: ${presetNames().join(", ")}`);
+}
+
+export function initOption(): Option {
+  return new Option("--init <weights>", "begin with these weights: a .safetensors or .pth file, or a run");
 }
 
 /** The options that every command has that takes a config. */
@@ -61,7 +66,6 @@ export function withImageOptions(command: Command): Command {
 export function withTrainOptions(command: Command): Command {
   return withConfigOptions(command)
     .option("--dry-run", "one step, one evaluation and one checkpoint, and keep nothing")
-    .option("--init <weights>", "begin with these weights: a .safetensors or .pth file, or a run")
     .option("--out <folder>", "the run's folder (default: a new one in runs)");
 }
 

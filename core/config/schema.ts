@@ -260,9 +260,11 @@ export const runSchema = z.strictObject({
         .array(z.enum(PROTOCOLS))
         .default(["knn"])
         .describe("what a run is evaluated by; `relata eval` names its own"),
+      everyEpochs: orZero
+        .default(0)
+        .describe("evaluate at the end of every so many epochs, and of the run; 0 of the run alone"),
       knn: z
         .strictObject({
-          everyEpochs: orZero.default(0).describe("0 evaluates at the end only"),
           k: count.default(20).describe("neighbours that vote"),
           temperature: positive.default(0.07).describe("of the votes' weights exp(similarity / temperature)"),
         })

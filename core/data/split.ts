@@ -147,13 +147,16 @@ function part(dataset: Dataset, name: string, items: readonly number[]): Labelle
 
 function limited(split: LabelledSplit, limit: number): LabelledSplit {
   const total = split.train.indices.length + split.test.indices.length;
-  const some = ({ labels, ...rest }: LabelledPart): LabelledPart => {
-    const rows = range(labels.length);
-    const kept = evenlySpaced(rows, Math.max(1, Math.floor((limit * rows.length) / total)));
-    const indices = kept.map((row) => rest.indices[row]!);
-    return { ...rest, indices, labels: Int32Array.from(kept, (row) => labels[row]!) };
-  };
+  const some = (part: LabelledPart) =>
+    limitedPart(part, Math.max(1, Math.floor((limit * part.indices.length) / total)));
   return { ...split, train: some(split.train), test: some(split.test) };
+}
+
+/** At most so many images of a part, evenly spaced. */
+export function limitedPart(part: LabelledPart, limit = Infinity): LabelledPart {
+  const rows = evenlySpaced(range(part.indices.length), limit);
+  const indices = rows.map((row) => part.indices[row]!);
+  return { ...part, indices, labels: Int32Array.from(rows, (row) => part.labels[row]!) };
 }
 
 const range = (count: number) => Array.from({ length: count }, (_, i) => i);

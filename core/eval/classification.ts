@@ -14,6 +14,9 @@ export function ranksOf(logits: Float32Array, labels: ArrayLike<number>, classes
   });
 }
 
+/** Top-5 of no more classes is always right, and says nothing. */
+export const TOP5_CLASSES = 6;
+
 /** The share of ranks below k: top-k accuracy, 0..1. */
 export function topK(ranks: readonly number[], k: number): number {
   return ranks.filter((rank) => rank < k).length / ranks.length;

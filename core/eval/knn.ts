@@ -4,6 +4,7 @@
  * neighbours votes for its class with weight exp(similarity / T).
  */
 import { errors } from "../errors.ts";
+import { TOP5_CLASSES } from "./classification.ts";
 import type { Features } from "./features.ts";
 import { checkLabels } from "./labels.ts";
 import type { MatMul } from "./mat-mul.ts";
@@ -15,7 +16,7 @@ export const KNN_TEMPERATURE = 0.07;
 export interface KnnResult {
   /** Share of queries whose class got the most votes, 0..1. */
   readonly top1: number;
-  /** Share whose class is among the five with the most votes; undefined below five classes. */
+  /** Share whose class is among the five with the most votes; undefined up to five classes. */
   readonly top5: number | undefined;
   /** [queries] the class predicted for each. */
   readonly predictions: Int32Array;
@@ -81,7 +82,11 @@ export function knnVote(neighbours: Neighbours, options: Voting & { k?: number }
     if (place < 1) hits1++;
     if (place < 5) hits5++;
   }
-  return { top1: hits1 / queries, top5: numClasses >= 5 ? hits5 / queries : undefined, predictions };
+  return {
+    top1: hits1 / queries,
+    top5: numClasses >= TOP5_CLASSES ? hits5 / queries : undefined,
+    predictions,
+  };
 }
 
 /** How many classes come before `label`; infinite when no neighbour voted for it. */

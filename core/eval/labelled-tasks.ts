@@ -18,7 +18,7 @@ export interface LogisticTask extends LabelledSets {
   readonly standardise: boolean;
 }
 
-/** Logged as logistic/top1 and, from five classes on, logistic/top5. */
+/** Logged as logistic/top1 and, of more than five classes, logistic/top5. */
 export function logisticTask(options: LogisticTask): Task {
   const { c, standardise, numClasses, matMul } = options;
   return {

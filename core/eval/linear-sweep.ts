@@ -12,6 +12,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { Engine, Program, Trace, Variable } from "../engine/engine.ts";
 import { float32 } from "../math/index.ts";
 import { Random } from "../random.ts";
+import { TOP5_CLASSES } from "./classification.ts";
 import type { Features } from "./features.ts";
 
 export const MOMENTUM = 0.9;
@@ -45,7 +46,7 @@ export interface SweepOptions {
 /** Shares of the rows of one set, by learning rate: [L] each. */
 export interface SweepAccuracy {
   readonly top1: readonly number[];
-  /** Undefined below five classes. */
+  /** Undefined up to five classes. */
   readonly top5: readonly number[] | undefined;
 }
 
@@ -241,5 +242,5 @@ async function measure(
     }
   }
   const shares = (hits: Float64Array) => Array.from(hits, (count) => count / features.count);
-  return { top1: shares(hits1), top5: numClasses >= 5 ? shares(hits5) : undefined };
+  return { top1: shares(hits1), top5: numClasses >= TOP5_CLASSES ? shares(hits5) : undefined };
 }

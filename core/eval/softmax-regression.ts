@@ -10,6 +10,7 @@
  * It is found by L-BFGS on the mean over rows.
  */
 import { errors } from "../errors.ts";
+import { ranksOf, topK, TOP5_CLASSES } from "./classification.ts";
 import type { Features } from "./features.ts";
 import { columnMoments } from "./gram.ts";
 import { checkLabels, rowsByClass } from "./labels.ts";
@@ -164,14 +165,14 @@ function transposed(rows: Float32Array, count: number, dim: number): Float32Arra
 export interface Accuracy {
   /** Share of rows whose class has the highest score, 0..1. */
   readonly top1: number;
-  /** Share whose class is among the five highest; undefined below five classes. */
+  /** Share whose class is among the five highest; undefined up to five classes. */
   readonly top5: number | undefined;
   /** [count] the class predicted for each. */
   readonly predictions: Int32Array;
 }
 
 /**
- * How often the regression is right. Equal scores are ranked by lower class.
+ * How often the regression is right. Of equal scores the own one is the last; the lower class is predicted.
  *
  * @throws EVAL_INVALID for labels of another number or range, or features of another width
  */
@@ -189,15 +190,11 @@ export async function classify(
   }
   const scores = await matMul(data, weights, count, C, dim);
   const predictions = new Int32Array(count);
-  const hits = [0, 0];
   for (let i = 0; i < count; i++) {
-    const row = Float64Array.from(biases, (bias, c) => scores[i * C + c]! + bias);
-    const own = row[labels[i]!]!;
-    let place = 0;
-    for (let c = 0; c < C; c++) if (row[c]! > own || (row[c] === own && c < labels[i]!)) place++;
+    const row = scores.subarray(i * C, (i + 1) * C);
+    biases.forEach((bias, c) => (row[c]! += bias));
     predictions[i] = row.indexOf(Math.max(...row));
-    if (place < 1) hits[0]!++;
-    if (place < 5) hits[1]!++;
   }
-  return { top1: hits[0]! / count, top5: C >= 5 ? hits[1]! / count : undefined, predictions };
+  const ranks = ranksOf(scores, labels, C);
+  return { top1: topK(ranks, 1), top5: C >= TOP5_CLASSES ? topK(ranks, 5) : undefined, predictions };
 }

@@ -46,6 +46,8 @@ export interface RunSummary {
   /** k-NN top-1, 0..1. */
   readonly bestKnn?: number;
   readonly lastKnn?: number;
+  /** Last top-1 of a run's own classifier, 0..1. */
+  readonly classification?: number;
   /** Median over the steps. */
   readonly imagesPerSecond?: number;
   readonly plugins: readonly string[];
@@ -98,6 +100,7 @@ export function readRun(folder: string): RunSummary {
     loss: metrics.findLast((record) => record.loss !== undefined)?.loss,
     bestKnn: knn.length > 0 ? knn.reduce((a, b) => Math.max(a, b)) : undefined,
     lastKnn: knn.at(-1),
+    classification: column(metrics, "classification/top1").at(-1),
     imagesPerSecond: median(column(metrics, "imagesPerSecond")),
     plugins: run?.plugins ?? (config?.plugins ?? []).map(({ use }) => use),
     problems,

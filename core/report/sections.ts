@@ -126,14 +126,14 @@ function evaluation({ card, figures, sweep }: EvalResult): Markup {
 function sweepTable(sweep: readonly SweepPoint[] = []): Content {
   if (sweep.length < 2) return undefined;
   const isHeldOut = sweep.some(({ heldOut }) => heldOut !== undefined);
-  const columns = ["learning rate", ...(isHeldOut ? ["held out"] : []), "test"];
+  const columns = [...(isHeldOut ? ["held out"] : []), "test"];
   const row = ({ lr, heldOut, test }: SweepPoint) => markup`<tr>
     <th scope="row">${String(lr)}</th>
     ${isHeldOut ? markup`<td class="number">${percent(heldOut ?? NaN)}</td>` : undefined}
     <td class="number">${percent(test)}</td>
   </tr>`;
   return markup`<div class="scroll"><table>
-    <thead><tr>${columns.map((name) => markup`<th class="number">${name}</th>`)}</tr></thead>
+    <thead><tr><th>learning rate</th>${columns.map((name) => markup`<th class="number">${name}</th>`)}</tr></thead>
     <tbody>${sweep.map(row)}</tbody>
   </table></div>`;
 }

@@ -67,7 +67,7 @@ export function finetuneConfig(
       clipGrad: 0,
       ...{ precision, engine, backend, device, jit, threads },
     },
-    evaluation: { ...evaluation, knn: { ...evaluation.knn, everyEpochs } },
+    evaluation: { ...evaluation, everyEpochs },
     plugins: [
       ...kept,
       {

@@ -1,28 +1,28 @@
 /** How often a run's classifier is right, on images that it was not trained on. */
 import type * as tf from "@tensorflow/tfjs-core";
 import type { LinearClassifier } from "../contexts.ts";
-import { evenlySpaced } from "../data/dataset.ts";
 import { isEmoji } from "../data/emoji.ts";
-import { labelledSplit, type LabelledPart, type LabelledSplit } from "../data/split.ts";
+import { labelledSplit, limitedPart, type LabelledSplit } from "../data/split.ts";
 import type { Program } from "../engine/engine.ts";
-import { errors } from "../errors.ts";
 import type { ProtocolCard } from "../eval/card.ts";
-import { blindTopK, ranksOf, topK } from "../eval/classification.ts";
+import { blindTopK, ranksOf, topK, TOP5_CLASSES } from "../eval/classification.ts";
 import type { Evaluation } from "../eval/evaluator.ts";
 import type { Features } from "../eval/features.ts";
 import { named } from "../eval/task.ts";
 import { linear } from "../math/index.ts";
 import { LOGGER } from "../tokens.ts";
 import type { Assembly } from "./assemble.ts";
-import type { RunEvaluator } from "./evaluate.ts";
+import type { EvaluatorOptions, RunEvaluator } from "./evaluate.ts";
 import { FeatureExtractor, trainedNetwork } from "./features.ts";
-import { loadSet, type LoadedSet } from "./image-sets.ts";
+import { CenteredImages } from "./labelled-images.ts";
 import { plainVariant, TraceContext } from "./step-context.ts";
 
 /** Rows of features that the program classifies at a time. */
 const ROWS = 64;
 const UNTESTED =
   "the classifier is not tested: all images are trained on; data.split=train or evaluation.test gives it images to test on";
+/** The classifier reads what evaluations take. */
+const CLASSIFIED = { probe: { blocks: 1, meanPatch: false }, mirrored: false };
 const nothing: Evaluation = { results: [], scalars: {}, found: [] };
 
 /**
@@ -33,11 +33,11 @@ const nothing: Evaluation = { results: [], scalars: {}, found: [] };
 export async function classificationEvaluator(
   assembly: Assembly,
   classifier: LinearClassifier,
-  signal?: AbortSignal,
+  options?: Pick<EvaluatorOptions, "signal">,
 ): Promise<RunEvaluator> {
   const split = assembly.split ?? (await splitByFolder(assembly));
   if (!split) assembly.container.get(LOGGER).warn(UNTESTED);
-  const measure = split && (await classification(assembly, classifier, split, signal));
+  const measure = split && (await classification(assembly, classifier, split, options));
   const run: RunEvaluator = {
     untrained: {},
     measureUntrained: async () => {
@@ -58,19 +58,22 @@ async function classification(
   assembly: Assembly,
   classifier: LinearClassifier,
   split: LabelledSplit,
-  signal: AbortSignal | undefined,
+  options?: Pick<EvaluatorOptions, "signal">,
 ) {
   const { training, config } = assembly;
   const { size } = training.declarations.views[0]!;
   const classes = split.classNames.length;
-  const { images, labels } = await loadPart(assembly, limited(split.test, config.evaluation.limit), size);
-  const extractor = new FeatureExtractor(trainedNetwork(training), { size, signal });
+  const tested = limitedPart(split.test, config.evaluation.limit);
+  const network = trainedNetwork(training);
+  const subject = { ...assembly, network, size, logger: assembly.container.get(LOGGER) };
+  const extractor = new FeatureExtractor(network, { ...options, size });
   const program = await classifierProgram(assembly, extractor, classifier);
   return async (initialWeights: string | undefined): Promise<Evaluation> => {
-    const features = await extractor.pooled(images);
+    // Read anew each time: they need not fit the memory.
+    const images = new CenteredImages(tested, subject, CLASSIFIED);
+    const { pooled: features, labels } = await images.features(extractor, () => {});
     const ranks = ranksOf(await logitsOf(program, features, classes), labels, classes);
-    // Top-5 of fewer classes is always right.
-    const figures = (classes > 5 ? [1, 5] : [1]).map((k) => {
+    const figures = (classes >= TOP5_CLASSES ? [1, 5] : [1]).map((k) => {
       const value = blindTopK(split.train.labels, labels, classes, k);
       return {
         name: `top-${k}`,
@@ -87,38 +90,12 @@ async function classification(
       ...trainingOf(assembly, initialWeights),
       seed: config.seed,
       bank: named({ name: split.train.name, count: split.train.indices.length }),
-      queries: named(images),
-      n: images.count,
+      queries: named({ name: tested.name, count: features.count }),
+      n: features.count,
     };
     const scalars = figures.map(({ name, value }) => [`classification/${name.replace("-", "")}`, value]);
     return { ...nothing, results: [{ card, figures }], scalars: Object.fromEntries(scalars) };
   };
-}
-
-function limited(part: LabelledPart, limit = Infinity): LabelledPart {
-  const rows = evenlySpaced(
-    Array.from(part.labels, (_, i) => i),
-    limit,
-  );
-  const indices = rows.map((row) => part.indices[row]!);
-  return { ...part, indices, labels: Int32Array.from(rows, (row) => part.labels[row]!) };
-}
-
-/** The images that can be read, with their labels. */
-async function loadPart(
-  assembly: Assembly,
-  { dataset, name, indices, labels }: LabelledPart,
-  size: number,
-): Promise<Pick<LoadedSet, "images"> & { readonly labels: readonly number[] }> {
-  if (indices.length === 0)
-    throw errors.evalInvalid(
-      "classification",
-      "there is no image to test on",
-      "give each class two images or more",
-    );
-  const loaded = await loadSet({ ...assembly, dataset }, name, indices, size);
-  const labelOf = new Map(indices.map((index, i) => [index, labels[i]!]));
-  return { images: loaded.images, labels: loaded.indices.map((index) => labelOf.get(index)!) };
 }
 
 /** Features [ROWS, D] to logits [ROWS, C]. */

@@ -46,7 +46,7 @@ export function makeEvaluator(assembly: Assembly, options?: EvaluatorOptions): P
   const { training, config, dataset, container } = assembly;
   const { classifierDeclared } = training.declarations;
   if (classifierDeclared && !options?.protocols)
-    return classificationEvaluator(assembly, classifierDeclared, options?.signal);
+    return classificationEvaluator(assembly, classifierDeclared, options);
   const { size } = training.declarations.views[0]!;
   const logger = container.get(LOGGER);
   return evaluatorOf({ network: trainedNetwork(training), size, config, dataset, logger }, options);

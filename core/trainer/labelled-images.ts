@@ -1,6 +1,7 @@
 /** Features of labelled images, a batch after the other: images are read, looked at and forgotten. */
 import { centeredBatches, type EvaluationBatch } from "../data/evaluation.ts";
 import type { LabelledPart } from "../data/split.ts";
+import { errors } from "../errors.ts";
 import type { Extractor, Images, ProbeReadout } from "../eval/extractor.ts";
 import { checkFinite, type Features } from "../eval/features.ts";
 import type { LabelledFeatures, LabelledImages, Progress } from "../eval/labelled-images.ts";
@@ -30,7 +31,7 @@ export class CenteredImages implements LabelledImages {
     this.options = options;
   }
 
-  /** Throws IMAGE_UNREADABLE where no image can be read, EVAL_INVALID for features that are not finite. */
+  /** Throws IMAGE_UNREADABLE where no image can be read, EVAL_INVALID for no images, or features that are not finite. */
   features(extractor: Extractor, progress: Progress): Promise<LabelledFeatures> {
     const known = this.known.get(extractor) ?? this.extract(extractor, progress);
     this.known.set(extractor, known);
@@ -42,6 +43,12 @@ export class CenteredImages implements LabelledImages {
     const { logger, size } = this.subject;
     const { probe, mirrored } = this.options;
     const total = indices.length;
+    if (total === 0)
+      throw errors.evalInvalid(
+        "evaluation by labels",
+        `${this.name} has no image`,
+        "give each class two images or more",
+      );
     const [pooled, read, mirror] = [new Rows(total), new Rows(total), new Rows(total)];
     const shown: number[] = [];
     let unreadable: Error | undefined;

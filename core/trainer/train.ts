@@ -257,7 +257,7 @@ class TrainRun {
   private async endEpoch(step: number, last: boolean): Promise<void> {
     const { config, hooks, run } = this.assembly;
     const epoch = step / run.stepsPerEpoch;
-    const { everyEpochs } = config.evaluation.knn;
+    const { everyEpochs } = config.evaluation;
     this.updates.endEpoch(epoch);
     // First what must not be lost, then what can fail.
     if (last || epoch % config.checkpoint.everyEpochs === 0) await this.save(step);

@@ -122,6 +122,11 @@ describe("what the CLI shows", () => {
       "a    stopped    3/10   NaN  40.0 %  45.0 %  multi-crop dino",
       "a: eval.json: broken",
     ]);
+    const tuned: RunSummary = { ...run, lastKnn: undefined, bestKnn: undefined, classification: 0.875 };
+    assert.deepEqual(plain(runLines([tuned])).slice(0, 2), [
+      "run  status   epochs  loss  classified  plugins",
+      "a    stopped    3/10   NaN      87.5 %  multi-crop dino",
+    ]);
     const differences = [{ path: "train.lr", values: [0.1, undefined] }];
     const compared = plain(comparisonLines({ runs: [run, { ...run, name: "b" }], differences }));
     assert.deepEqual(compared.slice(-2), ["differs in  a    b", "train.lr    0.1  –"]);

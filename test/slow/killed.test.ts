@@ -23,7 +23,7 @@ const RUNS: Readonly<Record<string, TinyConfig>> = {
     data: { workers: 1 },
     train: { epochs: 8, maxSteps: 34 },
     checkpoint: { everySteps: 2, best: "knn/top1" },
-    evaluation: { knn: { everyEpochs: 1, k: 3 } },
+    evaluation: { everyEpochs: 1, knn: { k: 3 } },
   },
   "in bf16, without fused pieces": {
     data: { workers: 0 },

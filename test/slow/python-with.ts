@@ -6,8 +6,8 @@ import { findPython } from "../../benchmarks/baselines/python.ts";
 export function pythonWith(modules: string): () => string {
   let python = "";
   before(function () {
-    python = findPython() ?? "";
-    if (python !== "" && spawnSync(python, ["-c", `import ${modules}`]).status === 0) return;
+    python = process.env["RELATA_PYTHON"] ?? findPython() ?? "python3";
+    if (spawnSync(python, ["-c", `import ${modules}`]).status === 0) return;
     process.stderr.write(`skipped: no Python has ${modules}; name one by RELATA_PYTHON\n`);
     this.skip();
   });

@@ -7,9 +7,9 @@ import { kMeans } from "../../core/eval/k-means.ts";
 import { knnClassify } from "../../core/eval/knn.ts";
 import { classify, fitSoftmaxRegression } from "../../core/eval/softmax-regression.ts";
 import { disagreement, testOf, trainOf, type LabelledGolden } from "../core/eval/labelled-golden.ts";
+import { pythonWith } from "./python-with.ts";
 
 const reference = fileURLToPath(new URL("../core/eval/labelled.reference.py", import.meta.url));
-const python = process.env["RELATA_PYTHON"] ?? "python3";
 
 /** train, test, dim, classes, seed */
 const SIZES = [
@@ -22,18 +22,14 @@ const SIZES = [
 describe("evaluations beside scikit-learn", function () {
   this.timeout(600_000);
 
-  before(function () {
-    if (spawnSync(python, ["-c", "import sklearn"]).status === 0) return;
-    process.stderr.write("skipped: no Python has scikit-learn; name one by RELATA_PYTHON\n");
-    this.skip();
-  });
+  const python = pythonWith("sklearn");
 
   for (const sizes of SIZES) {
     const [train, test, dim, classes] = sizes;
     describe(`${train} and ${test} rows of ${dim}, ${classes} classes`, () => {
       let golden: LabelledGolden;
       before(() => {
-        const { status, stdout, stderr } = spawnSync(python, [reference, ...sizes.map(String)], {
+        const { status, stdout, stderr } = spawnSync(python(), [reference, ...sizes.map(String)], {
           encoding: "utf8",
           maxBuffer: 2 ** 28,
           // Its threads wait for each other where other work has the cores.

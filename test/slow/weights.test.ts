@@ -5,12 +5,12 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { findPython } from "../../benchmarks/baselines/python.ts";
 import { runSchema } from "../../core/config/schema.ts";
 import { FeatureExtractor } from "../../core/trainer/features.ts";
 import { openFrozenNetwork } from "../../core/trainer/frozen-network.ts";
 import { distance } from "../core/trainer/tiny.ts";
 import { goldenImages } from "../core/weights/fixtures.ts";
+import { pythonWith } from "./python-with.ts";
 
 const script = fileURLToPath(new URL("timm_checkpoints.py", import.meta.url));
 
@@ -19,14 +19,10 @@ describe("weights of torch and timm", function () {
   const folder = mkdtempSync(join(tmpdir(), "relata-weights-"));
   after(() => rmSync(folder, { recursive: true }));
 
-  before(function () {
-    const python = findPython();
-    const has = python && spawnSync(python, ["-c", "import timm, safetensors"]).status === 0;
-    if (!has) {
-      process.stderr.write("skipped: no Python has torch, timm and safetensors; name one by RELATA_PYTHON\n");
-      this.skip();
-    }
-    const { status, stderr } = spawnSync(python, [script, folder], { encoding: "utf8" });
+  const python = pythonWith("timm, safetensors");
+
+  before(() => {
+    const { status, stderr } = spawnSync(python(), [script, folder], { encoding: "utf8" });
     assert.equal(status, 0, stderr);
   });
 

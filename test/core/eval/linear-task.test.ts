@@ -75,6 +75,16 @@ describe("linearTask", () => {
     );
   });
 
+  it("takes the middle one of learning rates that do equally well", async () => {
+    const chosen = async (heldOut: number[]) => {
+      const { card } = await measure(options(new Told([0.9, 0.6, 0.2], heldOut)));
+      return card.lr;
+    };
+    assert.equal(await chosen([0.5, 0.5, 0.5]), 1);
+    assert.equal(await chosen([0.5, 0.5, 0.4]), 1);
+    assert.equal(await chosen([0.5, 0.4, 0.5]), 30);
+  });
+
   it("chooses it on the test images where it is told so, trains on all, and says so", async () => {
     const sweep = new Told([0.9, 0.6, 0.2]);
     const { figures, card, sweep: points } = await measure(options(sweep, { choose: "test" }));

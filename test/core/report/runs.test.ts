@@ -61,10 +61,22 @@ describe("runs", () => {
       loss: 5,
       bestKnn: 0.6,
       lastKnn: 0.5,
+      classification: undefined,
       imagesPerSecond: 80,
       plugins: ["multi-crop", "dino"],
       problems: [],
     } satisfies RunSummary);
+  });
+
+  it("tells how often a run's own classifier was right last", () => {
+    const top1 = (epoch: number, value: number) => ({
+      step: epoch,
+      epoch,
+      time: epoch,
+      "classification/top1": value,
+    });
+    const path = write("a", { "metrics.jsonl": lines(top1(1, 0.9), top1(2, 0.8)) });
+    assert.equal(readRun(path).classification, 0.8);
   });
 
   it("takes k-NN from the final evaluation where the log has none", () => {

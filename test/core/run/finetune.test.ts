@@ -76,7 +76,7 @@ describe("fine-tuning", () => {
       );
       const { epochs, batchSize, warmupEpochs, engine } = config.train;
       assert.deepEqual([epochs, batchSize, warmupEpochs, engine], [20, 4, 2, "eager"]);
-      assert.equal(config.evaluation!.knn!.everyEpochs, 2);
+      assert.equal(config.evaluation!.everyEpochs, 2);
       parseConfig(config, folder);
     });
 

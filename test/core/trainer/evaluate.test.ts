@@ -4,18 +4,20 @@ import { cp } from "node:fs/promises";
 import { join } from "node:path";
 import { silentLogger } from "../../../core/logger.ts";
 import { assemble } from "../../../core/trainer/assemble.ts";
+import type { PluginUse } from "../../../core/plugin.ts";
 import { makeEvaluator, type EvaluatorOptions } from "../../../core/trainer/evaluate.ts";
+import supervised from "../../../plugins/supervised/index.ts";
 import { pictureFolder, resolved, tinyConfig, tinyDino, views, type TinyConfig } from "./runs.ts";
 import { coded } from "./tiny.ts";
 
 describe("makeEvaluator", () => {
   const base = pictureFolder();
 
-  async function evaluate(config: TinyConfig, options?: EvaluatorOptions) {
+  async function evaluate(config: TinyConfig, options?: EvaluatorOptions, method: PluginUse = tinyDino) {
     const numbers = { engine: "eager", backend: "cpu" } as const;
     const assembly = await assemble(
       tinyConfig({ ...config, train: numbers }),
-      [views, tinyDino].map(resolved),
+      [views, method].map(resolved),
       {
         baseDir: base(),
         checkpoints: "",
@@ -123,6 +125,22 @@ describe("makeEvaluator", () => {
       evaluation: { protocols: ["knn", "linear"] },
     };
     await assert.rejects(evaluate(unlabelled), coded("EVAL_UNLABELLED", "linear", "odd"));
+  });
+
+  it("stops between batches of images, and wherever progress is told", async () => {
+    const stop = new Error("stop");
+    const stopped = AbortSignal.abort(stop);
+    const classified: TinyConfig = { data: { split: "train" } };
+    const isStop = (error: unknown) => error === stop;
+    await assert.rejects(evaluate({}, { signal: stopped }), isStop);
+    await assert.rejects(evaluate(classified, { signal: stopped }, supervised()), isStop);
+    const midway = new AbortController();
+    const progress = (what: string) => {
+      if (what.endsWith("k-means")) midway.abort(stop);
+    };
+    const linear = { epochs: 1, lrs: [1], choose: "test" as const };
+    const evaluation: TinyConfig["evaluation"] = { protocols: ["cluster", "linear"], linear };
+    await assert.rejects(evaluate({ evaluation }, { signal: midway.signal, progress }), isStop);
   });
 
   it("looks Twitter's emoji up among Google's", async () => {

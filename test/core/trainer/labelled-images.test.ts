@@ -54,6 +54,7 @@ describe("CenteredImages", () => {
     return {
       dataset,
       warnings,
+      subject,
       part: split!.train,
       images: new CenteredImages(split!.train, subject, options),
     };
@@ -106,6 +107,16 @@ describe("CenteredImages", () => {
     );
     assert.deepEqual([probe.count, mirrored!.count, probe.data.length], [7, 7, 7 * SIZE * SIZE * 3]);
     assert.match(warnings.join(), /1 of 8 images of 80 % of each class of images cannot be read/);
+  });
+
+  it("fail where there are none, and say what to do", async () => {
+    const { subject, part } = await open();
+    const none = { ...part, indices: [], labels: new Int32Array() };
+    const probe = { blocks: 1, meanPatch: false };
+    await assert.rejects(
+      new CenteredImages(none, subject, { probe, mirrored: false }).features(new Pixels(), () => {}),
+      coded("EVAL_INVALID", "80 % of each class of images has no image"),
+    );
   });
 
   it("fail where none can be read, and where features are not finite", async () => {

@@ -168,7 +168,7 @@ describe("a resumed run", () => {
     const run = {
       base: base(),
       name: "cut",
-      evaluation: { knn: { everyEpochs: 1 } },
+      evaluation: { everyEpochs: 1 },
       train: { engine: "eager", backend: "cpu", epochs: 3 },
     } as const;
     const told = nothingTold();

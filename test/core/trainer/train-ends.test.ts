@@ -51,7 +51,7 @@ describe("train,", () => {
     });
 
     it("during an evaluation leaves that to the run that goes on", async () => {
-      const given = { name: "evaluating", train: { epochs: 3 }, evaluation: { knn: { everyEpochs: 1 } } };
+      const given = { name: "evaluating", train: { epochs: 3 }, evaluation: { everyEpochs: 1 } };
       const abort = new AbortController();
       const observer = { status: (message: string) => message === "evaluating" && abort.abort() };
       const options = { signal: abort.signal, observer };

@@ -108,7 +108,7 @@ describe("train", () => {
       name: "kept",
       train: { epochs: 5 },
       checkpoint: { keepLast: 1, keepEveryEpochs: 2, best: "knn/top1" },
-      evaluation: { knn: { everyEpochs: 1, k: 1 } },
+      evaluation: { everyEpochs: 1, knn: { k: 1 } },
     });
     const figures = told.evaluations.map(({ evaluation }) => evaluation.scalars["knn/top1"]!);
     const best = 5 * (1 + figures.indexOf(Math.max(...figures)));
@@ -181,7 +181,7 @@ describe("train", () => {
     it("of labelled images is k-NN, beside raw pixels and the untrained backbone", async () => {
       const { summary, told } = await run({
         name: "labelled",
-        evaluation: { knn: { everyEpochs: 1, k: 3 } },
+        evaluation: { everyEpochs: 1, knn: { k: 3 } },
         train: { batchSize: 5 },
       });
       assert.deepEqual(
