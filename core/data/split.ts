@@ -8,6 +8,13 @@ import { evenlySpaced, type Dataset } from "./dataset.ts";
 import { isEmoji } from "./emoji.ts";
 import { openImageFolder } from "./image-folder.ts";
 
+/** Throws SPLIT_CLASSES where there is no such folder of images. */
+function openTest(folder: string): Promise<Dataset> {
+  return openImageFolder(folder).catch((cause: unknown) => {
+    throw errors.splitClasses(folder, cause instanceof Error ? cause.message : String(cause)).because(cause);
+  });
+}
+
 /** Images with a class each. */
 export interface LabelledPart {
   /** "Google emoji", "80 % of each class of photos" … */
@@ -53,7 +60,7 @@ export async function labelledSplit(
     return undefined;
   }
   let split: LabelledSplit;
-  if (test !== undefined) split = splitByFolder(dataset, classNames, await openImageFolder(test), test);
+  if (test !== undefined) split = splitByFolder(dataset, classNames, await openTest(test), test);
   else if (isEmoji(dataset)) {
     const { google, twitter } = dataset;
     split = {

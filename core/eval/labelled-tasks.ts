@@ -49,6 +49,8 @@ export interface FewShotTask extends LabelledSets {
   /** Queries of each class of an episode, at most. */
   readonly queries: number;
   readonly episodes: number;
+  /** Told of numbers of shots that too few classes have images for. */
+  readonly warn: (message: string) => void;
 }
 
 /** Logged as few-shot/5-way 1-shot … */
@@ -57,16 +59,23 @@ export function fewShotTask(options: FewShotTask): Task {
   return {
     measure: async (extractor, progress) => {
       const { train, test, card } = await readBoth(options, extractor, progress);
-      return options.shots.map((shots): Measured => {
-        const labels = { supportLabels: train.labels, queryLabels: test.labels, numClasses };
-        const found = fewShotClasses({ ...labels, shots }).length;
-        if (found < 2) {
-          throw errors.evalInvalid(
-            "few-shot",
-            `${found} of ${numClasses} classes have ${shots} training images and a test image`,
-            "take fewer evaluation.fewShot.shots, or add images",
-          );
-        }
+      const labels = { supportLabels: train.labels, queryLabels: test.labels, numClasses };
+      const classes = (shots: number) => fewShotClasses({ ...labels, shots }).length;
+      const possible = options.shots.filter((shots) => classes(shots) >= 2);
+      if (possible.length === 0) {
+        const least = Math.min(...options.shots);
+        throw errors.evalInvalid(
+          "few-shot",
+          `${classes(least)} of ${numClasses} classes have ${least} training images and a test image`,
+          "take fewer evaluation.fewShot.shots, or add images",
+        );
+      }
+      for (const shots of options.shots) {
+        if (!possible.includes(shots))
+          options.warn(`few-shot: too few classes have ${shots} training images; ${shots}-shot is left out`);
+      }
+      return possible.map((shots): Measured => {
+        const found = classes(shots);
         const ways = Math.min(options.ways, found);
         progress(`${ways}-way ${shots}-shot`);
         const queriesPerClass = options.queries;

@@ -190,9 +190,14 @@ export class RunFolder {
     rmSync(this.path, { recursive: true, force: true });
   }
 
-  /** RUN_DISK_FULL or RUN_FOLDER_NOT_WRITABLE in place of the file system's error; other errors as they are. */
+  /**
+   * RUN_DISK_FULL or RUN_FOLDER_NOT_WRITABLE in place of the file system's error about this folder; other errors, such as
+   * those about images, as they are.
+   */
   explain(error: unknown): unknown {
-    return explained(this.path, error);
+    const { path } = error as NodeJS.ErrnoException;
+    const isElsewhere = path !== undefined && !resolve(path).startsWith(this.path);
+    return isElsewhere ? error : explained(this.path, error);
   }
 
   private write(file: string, value: unknown): void {

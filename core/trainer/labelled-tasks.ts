@@ -23,7 +23,7 @@ export async function labelledTasks(
 ): Promise<Task[]> {
   const asked = protocols.filter((protocol) => protocol !== "knn");
   if (asked.length === 0) return [];
-  const { dataset, network } = subject;
+  const { dataset, network, logger } = subject;
   const { seed, evaluation } = subject.config;
   const { linear, logistic, fewShot, cluster } = evaluation;
   const split = await labelledSplit(dataset, { ...evaluation, seed });
@@ -45,7 +45,7 @@ export async function labelledTasks(
     linear: () => [linearTask({ ...sets, ...linear, probe, sweep: new LinearSweep(network.engine) })],
     logistic: () => [logisticTask({ ...sets, ...logistic })],
     "few-shot": () => [
-      fewShotTask({ ...sets, ...fewShot }),
+      fewShotTask({ ...sets, ...fewShot, warn: (message) => logger.warn(message) }),
       lowShotTask({ ...sets, ...logistic, ...fewShot }),
     ],
     cluster: () => [clusterTask({ ...sets, ...cluster })],

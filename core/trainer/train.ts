@@ -127,7 +127,7 @@ class TrainRun {
     const firstStep = await this.begin();
     const stop = () => this.stopped.abort();
     if (signal?.aborted) stop();
-    signal?.addEventListener("abort", stop);
+    signal?.addEventListener("abort", stop, { once: true });
     let step = firstStep;
     const lastStep = dryRun ? step + 1 : Math.min(run.totalSteps, config.train.maxSteps ?? Infinity);
     this.announce(step);

@@ -35,7 +35,7 @@ function kernelFor(known: Kernels, { op, attr = {} }: NodeDef) {
 
 /** Inputs that say how an op works: axes, sizes, a gate. TensorFlow wants them, and handles of variables, on the host. */
 const instructions = new Set(
-  `axis begin end strides size dims multiples paddings constant_values perm reduction_indices shape dim size_splits
+  `axis begin end strides size dims multiples paddings constant_values perm reduction_indices shape dim dimension size_splits
    split_dim num_segments value_index pred resource var m v`.split(/\s+/),
 );
 

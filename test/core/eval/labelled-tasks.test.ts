@@ -35,7 +35,9 @@ describe("evaluations by labels", () => {
   });
 
   it("fewShotTask has a result for each number of shots, of as many ways as there are classes", async () => {
-    const options = { ...sets, ways: 20, shots: [1, 5], queries: 4, episodes: 50 };
+    const warnings: string[] = [];
+    const warn = (message: string) => void warnings.push(message);
+    const options = { ...sets, ways: 20, shots: [1, 5, 21], queries: 4, episodes: 50, warn };
     const results = await measure(fewShotTask(options));
     assert.deepEqual(
       results.map(({ card: { task, ways, shots, queriesPerClass, episodes } }) => [
@@ -54,6 +56,8 @@ describe("evaluations by labels", () => {
     assert.deepEqual([one!.key, five!.key], ["few-shot/6-way 1-shot", "few-shot/6-way 5-shot"]);
     assert.ok(five!.value > one!.value && one!.value > 1.5 / 6);
     assert.ok(one!.interval! > 0 && one!.interval! < 0.05);
+    assert.equal(warnings.length, 1);
+    assert.match(warnings[0]!, /21-shot is left out/);
     await assert.rejects(
       measure(fewShotTask({ ...options, shots: [21] })),
       coded("EVAL_INVALID", "0 of 6 classes have 21 training images"),

@@ -64,6 +64,10 @@ describe("run folder", () => {
     assert.throws(() => folder.requireSpace(2 * bavail * bsize), { code: "RUN_DISK_FULL" });
     for (const code of ["ENOSPC", "EDQUOT", "EFBIG"])
       assert.ok(coded("RUN_DISK_FULL")(folder.explain(Object.assign(new Error(), { code }))), code);
+    const elsewhere = Object.assign(new Error(), { code: "EACCES", path: join(top, "photos", "a.png") });
+    assert.equal(folder.explain(elsewhere), elsewhere);
+    const inside = Object.assign(new Error(), { code: "EACCES", path: join(folder.path, "run.json") });
+    assert.equal((folder.explain(inside) as { code: string }).code, "RUN_FOLDER_NOT_WRITABLE");
     const other = new Error("other");
     assert.equal(folder.explain(other), other);
   });

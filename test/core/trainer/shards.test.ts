@@ -55,7 +55,7 @@ describe("a run on shards", () => {
     await assert.rejects(trainTiny(resumed), { code: "RESUME_DIFFERS", message: /the images/ });
   });
 
-  it("ends with its state saved when the disk is gone, and goes on when it is back", async () => {
+  it("ends when the disk is gone, and goes on when it is back", async () => {
     const disk = (from: string, to: string) => {
       for (let shard = 0; shard < 5; shard++)
         renameSync(join(base(), `${from}-${shard}.tar`), join(base(), `${to}-${shard}.tar`));
@@ -75,9 +75,9 @@ describe("a run on shards", () => {
         message: /ENOENT/,
       },
     );
-    assert.deepEqual([told.steps.length, told.checkpoints], [0, [0]]);
+    assert.deepEqual([told.steps.length, told.checkpoints], [0, []]);
     disk("gone", "part");
-    const { summary } = await trainTiny({ ...lost, options: { resume: true } });
+    const { summary } = await trainTiny({ ...lost, options: { resume: "auto" } });
     assert.equal(summary.status, "finished");
     assert.deepEqual(digests(await checkpointOf(base(), name)), digests(await checkpointOf(base())));
   });
