@@ -1,7 +1,4 @@
 /** Files of features, one row per image, written as the rows come: memory does not grow with the number of images. */
-import { extname } from "node:path";
-import { errors } from "../errors.ts";
-
 /** What the rows are, as the file tells it. */
 export interface EmbeddingCard {
   /** "cls token after the final norm" … */
@@ -55,18 +52,4 @@ export interface FeatureFormat {
   paths(out: string): readonly string[];
   /** @param most rows at most */
   open(paths: readonly string[], card: EmbeddingCard, most: number): Promise<FeatureWriter>;
-}
-
-/** By the ending of the file's name; what a format needs is loaded when it is used. */
-const FORMATS: Readonly<Record<string, () => Promise<FeatureFormat>>> = {
-  ".parquet": async () => (await import("./parquet.ts")).parquet,
-  ".npy": async () => (await import("./npy.ts")).npy,
-  ".safetensors": async () => (await import("./safetensors.ts")).safetensors,
-};
-
-/** @throws OUTPUT_FORMAT for another ending */
-export async function featureFormat(out: string): Promise<FeatureFormat> {
-  const load = FORMATS[extname(out).toLowerCase()];
-  if (!load) throw errors.outputFormat(out, Object.keys(FORMATS));
-  return load();
 }

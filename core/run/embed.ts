@@ -4,12 +4,8 @@ import { ahead } from "../data/ahead.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { centeredBatches } from "../data/evaluation.ts";
 import type { Channels } from "../data/decode.ts";
-import {
-  featureFormat,
-  type EmbeddingCard,
-  type FeatureRow,
-  type FeatureWriter,
-} from "../embeddings/feature-writer.ts";
+import type { EmbeddingCard, FeatureRow, FeatureWriter } from "../embeddings/feature-writer.ts";
+import { featureFormat } from "../embeddings/formats.ts";
 import { embeddingOf, type Embedding, type Pooling } from "../embeddings/pooling.ts";
 import type { RelataError } from "../errors.ts";
 import type { FeatureNetwork } from "../trainer/features.ts";

@@ -14,7 +14,7 @@ import { LOGGER } from "../tokens.ts";
 import type { Assembly } from "./assemble.ts";
 import type { EvaluatorOptions, RunEvaluator } from "./evaluate.ts";
 import { FeatureExtractor, trainedNetwork } from "./features.ts";
-import { CenteredImages } from "./labelled-images.ts";
+import { CenteredImages } from "./centered-images.ts";
 import { plainVariant, TraceContext } from "./step-context.ts";
 
 /** Rows of features that the program classifies at a time. */

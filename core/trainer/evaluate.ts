@@ -13,7 +13,7 @@ import { classificationEvaluator } from "./classification.ts";
 import { emojiDense, folderDense } from "./dense.ts";
 import type { EvaluationSubject } from "./evaluation-subject.ts";
 import { FeatureExtractor, trainedNetwork } from "./features.ts";
-import { labelledTasks } from "./labelled-tasks.ts";
+import { labelledTasks } from "./protocol-tasks.ts";
 import { loadSet, loadViews, type LoadedSet } from "./image-sets.ts";
 
 /** Unlabelled and labelled folders are evaluated on this many images unless the config says otherwise. */

@@ -2,11 +2,8 @@ import assert from "node:assert/strict";
 import { readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { asyncBufferFromFile, parquetMetadataAsync } from "hyparquet";
-import {
-  featureFormat,
-  type EmbeddingCard,
-  type FeatureRow,
-} from "../../../core/embeddings/feature-writer.ts";
+import type { EmbeddingCard, FeatureRow } from "../../../core/embeddings/feature-writer.ts";
+import { featureFormat } from "../../../core/embeddings/formats.ts";
 import { Random } from "../../../core/random.ts";
 import { temporaryFolder } from "../trainer/temporary-folder.ts";
 import { coded } from "../trainer/tiny.ts";

@@ -10,7 +10,7 @@ import { linearTask } from "../eval/linear-task.ts";
 import type { Protocol } from "../eval/protocols.ts";
 import type { Task } from "../eval/task.ts";
 import type { EvaluationSubject } from "./evaluation-subject.ts";
-import { CenteredImages } from "./labelled-images.ts";
+import { CenteredImages } from "./centered-images.ts";
 
 /** Up to this width DINO's probe reads four blocks; beyond, one and the mean patch (arXiv 2104.14294, appendix F.2). */
 const SMALL_DIM = 384;

@@ -7,7 +7,7 @@ import { labelledSplit } from "../../../core/data/split.ts";
 import { openImageFolder } from "../../../core/data/image-folder.ts";
 import type { Extractor, Images } from "../../../core/eval/extractor.ts";
 import type { EvaluationSubject } from "../../../core/trainer/evaluation-subject.ts";
-import { CenteredImages } from "../../../core/trainer/labelled-images.ts";
+import { CenteredImages } from "../../../core/trainer/centered-images.ts";
 import { makePictures, tinyConfig } from "./runs.ts";
 import { coded } from "./tiny.ts";
 
