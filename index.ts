@@ -36,7 +36,7 @@ export {
   type RunSummary as RunListing,
 } from "./core/report/runs.ts";
 export type { NetworkOrigin, WeightsOrigin } from "./core/trainer/initial-weights.ts";
-export type { StoredRole } from "./core/weights/networks.ts";
+export type { NetworkRole, StoredRole } from "./core/weights/networks.ts";
 export type { SkippedTensor } from "./core/weights/stored-tensor.ts";
 export type { StepReport, TrainingStart, TrainObserver } from "./core/trainer/train.ts";
 export type { EmbedProgress } from "./core/run/embed.ts";

@@ -96,7 +96,7 @@ export { drawMask, maskSampler, mostMasked, type MaskSpec } from "./data/draw-ma
 export { comparedPasses } from "./heads/compared-passes.ts";
 export { MlpHead } from "./heads/mlp-head.ts";
 export { ProjectionMlp, PrototypeLayer } from "./heads/projection-head.ts";
-export { PrototypeHealth, type MeasuredTargets } from "./heads/prototype-health.ts";
+export { PrototypeHealth, type MeasuredTargets, type TargetTemperatures } from "./heads/prototype-health.ts";
 export { RelationHeads } from "./heads/relation-head.ts";
 export { AdamW, decaysByDefault } from "./trainer/optimizer.ts";
 export type {

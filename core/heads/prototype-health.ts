@@ -4,6 +4,7 @@ import type { HealthContext, LossSink, ScheduleHandle, SetupContext } from "../c
 import { targetSignals } from "../math/index.ts";
 import { number } from "../report/format.ts";
 
+/** What a step says of its targets. */
 export interface MeasuredTargets {
   /** [R, K] the teacher's distributions. */
   readonly targets: tf.Tensor2D;

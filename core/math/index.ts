@@ -28,7 +28,14 @@ export { recomputed } from "./recomputed.ts";
 export { repeatBatch } from "./repeat-batch.ts";
 export { mapRows } from "./row-chunks.ts";
 export { gatherRows, gatherTokens, permuteRows } from "./rows.ts";
-export { entropy, featureStd, relationVariation, targetSignals, type TargetSignals } from "./signals.ts";
+export {
+  entropy,
+  featureStd,
+  relationVariation,
+  targetSignals,
+  type TargetSignals,
+  type TargetSignalsOf,
+} from "./signals.ts";
 export { squaredNorm } from "./squared-norm.ts";
 export { stopGradient } from "./stop-gradient.ts";
 export { sumOverRows, type RowsOfLoss } from "./sum-over-rows.ts";

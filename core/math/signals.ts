@@ -72,20 +72,18 @@ export interface TargetSignals {
   readonly prototypePerplexity: tf.Tensor;
 }
 
-/**
- * @param targets [R, K] the teacher's distributions
- * @param crossEntropy scalar, the mean of H(teacher, student) over the same targets
- * @param used [R] 0 for rows that are none, else 1; without it all rows are targets
- */
-export function targetSignals({
-  targets,
-  crossEntropy,
-  used,
-}: {
+/** What the figures are of. */
+export interface TargetSignalsOf {
+  /** [R, K] the teacher's distributions. */
   readonly targets: tf.Tensor2D;
+  /** Scalar, the mean of H(teacher, student) over the same targets. */
   readonly crossEntropy: tf.Tensor;
+  /** [R] 0 for rows that are none, else 1; without it all rows are targets. */
   readonly used?: tf.Tensor1D;
-}): TargetSignals {
+}
+
+/** Figures of a teacher's targets. */
+export function targetSignals({ targets, crossEntropy, used }: TargetSignalsOf): TargetSignals {
   return float32(() => {
     const [rows, prototypes] = targets.shape;
     const weights = used ?? tf.ones<tf.Rank.R1>([rows]);

@@ -33,6 +33,7 @@ export interface EmbedProgress {
   readonly waitShare: number;
 }
 
+/** How features are made, and where they go. */
 export interface EmbedOptions {
   /** A file that ends in .parquet, .npy or .safetensors. */
   readonly out: string;

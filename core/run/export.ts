@@ -14,6 +14,7 @@ import type { RunFolder } from "./folder.ts";
 import { makeOutputs } from "./output.ts";
 import { relataVersion } from "./provenance.ts";
 
+/** What is exported, and where to. */
 export interface ExportOptions {
   /** The folder to make (default: `export-NETWORK-STEP` in the run's). */
   readonly out?: string;

@@ -13,6 +13,7 @@ import type { EmbeddingNetwork } from "./embed.ts";
 import { RunFolder } from "./folder.ts";
 import { openRunNetwork } from "./run-network.ts";
 
+/** Which network of a run. */
 export interface NetworkOptions {
   /** Whose backbone (default: the teacher's where there is one). */
   readonly network?: string;

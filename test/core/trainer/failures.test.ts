@@ -31,7 +31,7 @@ describe("a run with a plugin that", () => {
     ["throws in apply", "PLUGIN_THREW", boom("apply"), 0],
     ["throws in setup", "PLUGIN_THREW", boom("setup"), 0],
     ["throws in the loss", "PLUGIN_THREW", boom("loss"), 0],
-    ["throws after a step", "PLUGIN_THREW", boom("afterStep"), 1],
+    ["throws after a step", "PLUGIN_THREW", boom("afterStep"), 2],
     ["throws after an epoch", "PLUGIN_THREW", boom("afterEpoch"), 5],
     ["reads a value", "VALUE_READ_WHILE_TRACING", ['plugin "bad"', "bad/loss"], 0],
     ["freezes Math.random", "FROZEN_VALUE", ['plugin "bad"', "bad/loss"], 0],
@@ -48,6 +48,10 @@ describe("a run with a plugin that", () => {
       assert.equal(end.steps, steps);
     });
   }
+
+  it("fails after a step has the checkpoint of that step", () => {
+    assert.deepEqual(ends["throws after a step"]!.checkpoints, [2]);
+  });
 
   it("fails after an epoch has the epoch's checkpoint", () => {
     assert.deepEqual(ends["throws after an epoch"]!.checkpoints, [5]);
