@@ -7,6 +7,7 @@ import { pathToFileURL } from "node:url";
 import * as tf from "@tensorflow/tfjs-core";
 import { importModule } from "../core/config/import-module.ts";
 import { readMetrics } from "../core/report/metrics-log.ts";
+import type { Checkpoint } from "../core/trainer/checkpoint.ts";
 import { makeEngine } from "./support/engines.ts";
 import { blocksOf, fileOf, root } from "./support/pages.ts";
 import { userProject } from "./support/user-project.ts";
@@ -94,8 +95,8 @@ describe("the tutorial", function () {
     const checkpoint = readdirSync(join(project.path, RUN, "checkpoints")).find((file) =>
       file.endsWith(".json"),
     );
-    const { plugins } = JSON.parse(text(`${RUN}/checkpoints/${checkpoint}`)) as { plugins: string[] };
-    assert.deepEqual(plugins, ["multi-crop", "dino", "ibot", NAME]);
+    const { settings } = JSON.parse(text(`${RUN}/checkpoints/${checkpoint}`)) as Checkpoint;
+    assert.deepEqual(Object.keys(settings.plugins), ["multi-crop", "dino", "ibot", NAME]);
 
     const report = text(`${RUN}/report.html`);
     assert.match(report, new RegExp(`<h2>What relates to what: ${NAME}</h2>`));

@@ -92,7 +92,9 @@ describe("convnext by config", () => {
     });
     const { results, scalars } = told.evaluations.at(-1)!.evaluation;
     assert.equal(results[0]!.card.features, "mean patch token after the final norm");
-    assert.deepEqual(Object.keys(scalars), ["knn/top1", "dense/miou", "dense/foregroundIoU", "dense/pcaIoU"]);
+    const figures = Object.keys(scalars).filter((name) => !name.startsWith("health/"));
+    const dense = ["dense/miou", "dense/foregroundIoU", "dense/pcaIoU"];
+    assert.deepEqual(figures, ["knn/top1", ...dense, "rankMe"]);
     const shown = told.views[0]!.views.map(({ name, mask }) => [name, mask?.rows, mask?.columns]);
     assert.deepEqual(shown, [
       ["global 1", 2, 2],
