@@ -158,7 +158,8 @@ class TrainRun {
       throw error;
     }
     await this.save(step);
-    const finished = step === lastStep && (await this.evaluate(step));
+    // It may be past the last one, where a run goes on with a lower maxSteps.
+    const finished = step >= lastStep && (await this.evaluate(step));
     if (finished) await this.assembly.hooks.done.promise(this.epochContext(step, true));
     const status = finished ? "finished" : "interrupted";
     return { folder, status, step, evaluations: this.evaluations };
@@ -169,7 +170,7 @@ class TrainRun {
     const { training, config, container } = this.assembly;
     const { resume, folder, force, init, initNetwork } = this.options;
     const { logger } = this;
-    const checkpoint = resume && (await newestCheckpoint(container.get(CHECKPOINTS), logger));
+    const checkpoint = resume ? await newestCheckpoint(container.get(CHECKPOINTS), logger) : undefined;
     if (!checkpoint && resume === true) throw errors.checkpointMissing(folder);
     if (checkpoint) {
       await training.initialize(resumedValues(checkpoint, this.assembly, this.plugins, { force, logger }));
@@ -189,15 +190,14 @@ class TrainRun {
       this.origin = weights?.origin;
       this.evaluator.initialWeights = weights && originText(weights.origin);
     }
-    this.monitor = makeMonitor(
-      config,
-      training.declarations,
-      checkpoint ? (checkpoint.notes["health"] as HealthNotes | undefined) : undefined,
-    );
-    if (!checkpoint) this.judge(this.progressAt(0), this.evaluator.untrained);
-    // Of a run that goes on, evaluations may have been others.
-    if (!checkpoint) this.figureOfBest(this.evaluator.untrained);
-    return checkpoint ? checkpoint.step : 0;
+    const health = checkpoint?.notes["health"] as HealthNotes | undefined;
+    this.monitor = makeMonitor(config, training.declarations, health);
+    if (!checkpoint) {
+      this.judge(this.progressAt(0), this.evaluator.untrained);
+      // Of a run that goes on, evaluations may have been others.
+      this.figureOfBest(this.evaluator.untrained);
+    }
+    return checkpoint?.step ?? 0;
   }
 
   /** Whether an epoch's end is there, and was not gone through. */
@@ -206,9 +206,12 @@ class TrainRun {
   }
 
   /** Warns of what has become unhealthy, and gives the limits that signals were held to, for the log. */
-  private judge(progress: Progress, scalars: Readonly<Record<string, number>>): Record<string, number> {
+  private judge(
+    progress: Progress,
+    scalars: Readonly<Record<string, number>>,
+    schedules = this.assembly.training.schedulesAt(progress),
+  ): Record<string, number> {
     if (!this.monitor) return {};
-    const schedules = this.assembly.training.schedulesAt(progress);
     const { limits, warnings } = this.monitor.judge({ ...progress, scalars, schedules });
     for (const warning of warnings) this.logger.warn(warning);
     return { ...limits };
@@ -236,11 +239,12 @@ class TrainRun {
 
   private report(progress: Progress, outcome: StepOutcome, clock: StepClock): void {
     const timing = clock.tick();
-    const schedules = Object.entries(this.assembly.training.schedulesAt(progress)).map(
+    const schedules = this.assembly.training.schedulesAt(progress);
+    const logged = Object.entries(schedules).map(
       ([name, value]) => [name.replace(/^core\./, "").replace(".", "/"), value] as const,
     );
-    const limits = this.judge(progress, outcome.scalars);
-    const scalars = { ...outcome.scalars, ...Object.fromEntries(schedules), ...limits };
+    const limits = this.judge(progress, outcome.scalars, schedules);
+    const scalars = { ...outcome.scalars, ...Object.fromEntries(logged), ...limits };
     const result: StepResult = { ...progress, scalars, imagesPerSecond: timing.imagesPerSecond };
     // First who writes it down, then who can fail.
     this.observer.step?.({

@@ -193,5 +193,14 @@ describe("a resumed run", () => {
     assert.equal(again.summary.status, "finished");
     assert.deepEqual([again.told.steps, again.told.checkpoints], [[], []]);
     assert.deepEqual(again.summary.evaluations, first.summary.evaluations);
+    const longer = await trainTiny({
+      ...run,
+      train: { ...run.train, maxSteps: 2 },
+      options: { resume: true },
+    });
+    assert.equal(longer.summary.step, 2);
+    const past = await trainTiny({ ...run, options: { resume: true } });
+    assert.deepEqual([past.summary.status, past.summary.step, past.told.steps], ["finished", 2, []]);
+    assert.deepEqual(past.summary.evaluations, longer.summary.evaluations);
   });
 });
